@@ -1,0 +1,145 @@
+"""Document → model: defaults applied, and the rules that need more than one key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import UNSET
+
+from opsconsole.profile.document import (
+    DaemonDoc,
+    DefaultsDoc,
+    ProfileDoc,
+    ServerDoc,
+    ServiceLevelDoc,
+)
+from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel
+from opsconsole.profile.problems import Problem, ProfileError
+from opsconsole.profile.read import Places, dotted
+
+_LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
+
+
+def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) -> Profile:
+    """The profile.
+
+    Raises:
+        ProfileError: two servers of one name, two daemons on one port, a URL that cannot be used.
+    """
+    problems: list[Problem] = []
+
+    def problem(key: tuple[str | int, ...], message: str, hint: str = "") -> None:
+        known = key
+        while known not in places:
+            known = known[:-1]
+        problems.append(Problem(message, *places[known], dotted(key), hint))
+
+    defaults = document.defaults if isinstance(document.defaults, DefaultsDoc) else DefaultsDoc()
+    servers = []
+    names: dict[str, int] = {}
+    ports: dict[int, str] = {}
+    if not document.servers:
+        problem(("servers",), "there is no server", "add at least one, with name and url")
+    for i, entry in enumerate(document.servers):
+        here: tuple[str | int, ...] = ("servers", i)
+        if entry.name in names:
+            problem(
+                (*here, "name"),
+                f"{entry.name!r} is already the name of servers[{names[entry.name]}]",
+            )
+        names.setdefault(entry.name, i)
+        wrong = _check_url(entry.url)
+        if wrong:
+            problem((*here, "url"), *wrong)
+            continue
+        server = _server(entry, defaults)
+        for key, seconds in (("interval", server.interval), ("timeout", server.timeout)):
+            if seconds < 0.05:
+                problem((*here, key), "must be at least 50ms")
+        if not server.health.startswith("/"):
+            problem((*here, "health"), "expected a path such as /health")
+        if server.daemon is not None:
+            daemon: tuple[str | int, ...] = (*here, "daemon")
+            if server.kind != "own":
+                problem((*here, "kind"), "a daemon is always of kind own", "remove kind or daemon")
+            if urlsplit(server.url).scheme != "http" or server.host not in _LOCAL:
+                problem((*here, "url"), "a daemon runs on this machine, without TLS",
+                        "use http://127.0.0.1:PORT")  # fmt: skip
+            if server.port in ports:
+                problem(
+                    (*here, "url"),
+                    f"port {server.port} is already that of the daemon {ports[server.port]!r}",
+                )
+            ports.setdefault(server.port, server.name)
+            for name in ("HOST", "PORT"):
+                if name in server.daemon.env:
+                    problem((*daemon, "env", name), "comes from url", "change the url instead")
+            for key, seconds in (
+                ("start_timeout", server.daemon.start_timeout),
+                ("stop_grace", server.daemon.stop_grace),
+                ("backoff", server.daemon.backoff),
+            ):
+                if seconds <= 0:
+                    problem((*daemon, key), "must be more than 0s")
+        servers.append(server)
+    if problems:
+        raise ProfileError(file, problems)
+    return Profile(
+        name=document.name,
+        title=document.title or "",
+        environment=document.environment or "development",
+        servers=tuple(servers),
+        path=path,
+    )
+
+
+def _check_url(url: str) -> tuple[str, str] | None:
+    """What is wrong with a URL and the hint, or None."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"not a URL: {error}", "expected http://host:port"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"{url!r} is not a URL", "expected http://host:port or https://host:port"
+    if parts.username or parts.password:
+        return "a secret in clear is refused", "use api_key: ${NAME}"
+    if parts.query or parts.fragment:
+        return "a base URL has no query and no fragment", ""
+    if port == 0:
+        return "port 0 is no server's port", ""
+    return None
+
+
+def _server(entry: ServerDoc, defaults: DefaultsDoc) -> Server:
+    values: dict[str, Any] = {"name": entry.name, "url": entry.url.rstrip("/")}
+    for key in ("kind", "health", "interval", "timeout", "api_key"):
+        for source in (entry, defaults):
+            if (value := getattr(source, key)) is not UNSET:
+                values[key] = value
+                break
+    values["service_level"] = ServiceLevel(
+        **_merged(ServiceLevelDoc, defaults.service_level, entry.service_level)
+    )
+    if isinstance(entry.daemon, DaemonDoc):
+        merged = _merged(DaemonDoc, defaults.daemon, entry.daemon)
+        merged["env"] = {**_env(defaults.daemon), **_env(entry.daemon)}
+        values["daemon"] = DaemonSpec(**merged)
+    return Server(**values)
+
+
+def _merged(struct: Any, *layers: Any) -> dict[str, Any]:
+    """The values that are set in ``layers``, the later layer winning."""
+    out: dict[str, Any] = {}
+    for layer in layers:
+        if isinstance(layer, struct):
+            for name in struct.__struct_fields__:
+                if (value := getattr(layer, name)) is not UNSET:
+                    out[name] = value
+    return out
+
+
+def _env(daemon: Any) -> dict[str, str]:
+    return daemon.env if isinstance(daemon, DaemonDoc) and daemon.env is not UNSET else {}
