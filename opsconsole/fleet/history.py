@@ -125,16 +125,16 @@ class FleetFigures(Struct, frozen=True, kw_only=True):
     error_share: float | None
 
 
-def aggregate(histories: Iterable[History]) -> FleetFigures:
-    """The fleet's figures: rates summed, quantiles from merged buckets, shares weighted."""
-    all_of_them = list(histories)
-    parts = [history.figures() for history in all_of_them]
+def aggregate(servers: Iterable[tuple[Snapshot | None, Figures]]) -> FleetFigures:
+    """The fleet's figures: rates summed, quantiles from merged buckets, shares delta over delta."""
+    pairs = list(servers)
+    parts = [figures for _, figures in pairs]
     rates = [p.request_rate for p in parts if p.request_rate is not None]
     latency = merge(p.latency for p in parts if p.latency is not None)
     told = [p for p in parts if p.failures is not None and p.successes is not None]
     return FleetFigures(
-        up=sum(1 for h in all_of_them if h.last and h.last.state is ServerState.UP),
-        total=len(all_of_them),
+        up=sum(1 for last, _ in pairs if last and last.state is ServerState.UP),
+        total=len(pairs),
         request_rate=sum(rates) if rates else None,
         p50=quantile(latency, 0.50) if latency else None,
         p95=quantile(latency, 0.95) if latency else None,

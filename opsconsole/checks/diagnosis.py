@@ -1,0 +1,88 @@
+"""Why a server is not well, since when, and what can be tried."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from opsconsole.daemon import DaemonState, DaemonStatus
+from opsconsole.fleet import Failure, Figures, ServerState, Snapshot
+from opsconsole.profile import Server
+
+
+class Finding(Struct, frozen=True):
+    """One reason. ``action`` names an entry of the action registry that may help, or is empty."""
+
+    why: str
+    suggestion: str = ""
+    action: str = ""
+
+
+_DAEMON: dict[DaemonState, tuple[str, str, str]] = {
+    DaemonState.STOPPED: ("the daemon is stopped", "start it", "server.start"),
+    DaemonState.EXITED: ("the server ended by itself", "look at the log, start it", "server.logs"),
+    DaemonState.FATAL: ("the keeper gave up", "look at the log, then start it", "server.logs"),
+    DaemonState.BACKOFF: ("it crashed and waits to be restarted", "look at the log", "server.logs"),
+    DaemonState.ORPHANED: ("its keeper died; the server serves on", "adopt it", "server.start"),
+    DaemonState.FOREIGN: ("another program holds its port", "stop that program", ""),
+    DaemonState.UNREADY: ("it runs but does not answer /health", "restart it", "server.restart"),
+}
+_FAILURE: dict[Failure, str] = {
+    Failure.REFUSED: "is it started, and is the port right?",
+    Failure.TIMEOUT: "is the host reachable, and not overloaded?",
+    Failure.DNS: "correct the host name in the profile",
+    Failure.TLS: "renew the certificate, or trust its authority",
+    Failure.UNAUTHORIZED: "set api_key in the profile",
+    Failure.SECRET: "set the secret, then open the console again",
+    Failure.NOT_JSON: "is it an opsconsole server? else use kind: http",
+    Failure.SHAPE: "is it an opsconsole server? else use kind: http",
+    Failure.NOT_HTTP: "correct the port in the profile",
+    Failure.STATUS: "look at the server's log",
+}
+_QUEUE_FULL = 0.8
+_HIGH_ERRORS = 0.01
+
+
+def diagnose(
+    server: Server,
+    snapshot: Snapshot | None,
+    figures: Figures,
+    daemon: DaemonStatus | None,
+) -> list[Finding]:
+    """The reasons, most telling first; empty when all is well."""
+    found: list[Finding] = []
+
+    def add(why: str, suggestion: str = "", action: str = "") -> None:
+        found.append(Finding(why, suggestion, action))
+
+    told = _DAEMON.get(daemon.state) if daemon else None
+    if daemon and told:
+        why, suggestion, action = told
+        add(f"{why}: {daemon.detail}" if daemon.detail else why, suggestion, action)
+    if snapshot is None:
+        return found
+    if snapshot.failure is not None and not told:
+        add(f"{snapshot.failure}: {snapshot.detail}", _FAILURE.get(snapshot.failure, ""))
+    if snapshot.state is ServerState.DEGRADED:
+        add(snapshot.detail or "the server says degraded", "restart it", "server.restart")
+    if snapshot.metrics_failure is not None:
+        add(f"no metrics: {snapshot.metrics_failure}", "look at the raw answer", "server.metrics")
+    counters = snapshot.counters
+    if counters and counters.max_queue and counters.waiting is not None:
+        waiting, places = counters.waiting, counters.max_queue
+        if waiting >= _QUEUE_FULL * places:
+            add(f"the queue is full: {waiting:.0f} of {places:.0f}", "raise MAX_PARALLEL_REQUESTS")
+    if figures.reject_rate:
+        add(f"it refuses {figures.reject_rate:.1f} requests/s", "raise MAX_QUEUE_SIZE")
+    level = server.service_level
+    if level.p95 is not None and figures.p95 is not None and figures.p95 > level.p95:
+        found.append(_slow(figures.p95, level.p95))
+    share = figures.error_share
+    allowed = 1 - level.success_rate if level.success_rate is not None else _HIGH_ERRORS
+    if share is not None and share > allowed:
+        add(f"{share:.1%} of requests fail", "look at the log", "server.logs")
+    return found
+
+
+def _slow(p95: float, limit: float) -> Finding:
+    why = f"p95 {p95 * 1000:.0f} ms is above {limit * 1000:.0f} ms"
+    return Finding(why, "fewer documents a request, or more servers")

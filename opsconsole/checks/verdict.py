@@ -1,0 +1,271 @@
+"""The headless verdict: is every server of a profile fit to serve, now?
+
+Per server: the process (if it is ours to run), health, the backend, a real rerank, and its latency
+against the service level. Servers are checked side by side, results come as they are known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+import time
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import httpx
+from msgspec import Struct
+
+from opsconsole.checks.result import CheckResult, CheckState
+from opsconsole.daemon import DaemonState, DaemonStatus
+from opsconsole.daemon import status as daemon_status
+from opsconsole.errors import OpsError
+from opsconsole.fleet import Failure, FetchError, ServerState, Snapshot, client_for, fetch, poll
+from opsconsole.profile import Profile, Server
+
+PROBES = 5
+QUERY = "How do I restart a service after changing its configuration?"
+DOCUMENTS = (
+    "To apply a changed configuration, restart the service and watch its health until it is up.",
+    "The capital of France is Paris, which lies on the river Seine.",
+    "A reranker scores each document against the query and sorts them by relevance.",
+)
+
+
+async def check(profile: Profile, names: Sequence[str] = ()) -> AsyncGenerator[CheckResult, None]:
+    """Check the servers of ``profile`` (or only those in ``names``).
+
+    Raises:
+        OpsError: a name that the profile does not have.
+    """
+    servers = select(profile, names)
+    results: asyncio.Queue[CheckResult | None] = asyncio.Queue()
+
+    async def one(server: Server) -> None:
+        try:
+            async for result in _check_server(profile, server):
+                results.put_nowait(result)
+        finally:
+            results.put_nowait(None)
+
+    tasks = [asyncio.create_task(one(server)) for server in servers]
+    running = len(tasks)
+    try:
+        while running:
+            result = await results.get()
+            if result is None:
+                running -= 1
+            else:
+                yield result
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def select(profile: Profile, names: Sequence[str]) -> tuple[Server, ...]:
+    """The servers called ``names``, in profile order; all when there are no names."""
+    known = {server.name for server in profile.servers}
+    for name in names:
+        if name not in known:
+            raise OpsError(
+                f"profile {profile.name!r} has no server {name!r}",
+                hint="it has: " + ", ".join(s.name for s in profile.servers),
+            )
+    return tuple(s for s in profile.servers if not names or s.name in names)
+
+
+async def _check_server(profile: Profile, server: Server) -> AsyncGenerator[CheckResult, None]:
+    if server.daemon is not None:
+        yield _process(server, daemon_status(profile, server))
+    try:
+        client = client_for(server)
+    except OpsError as error:
+        yield _unknown(server, "health", str(error))
+        return
+    async with client:
+        snapshot = await poll(server, client)
+        yield _health(server, snapshot)
+        serving = snapshot.state in (ServerState.UP, ServerState.DEGRADED)
+        if server.kind != "own":
+            return
+        if not serving:
+            for name in ("backend", "rerank", *(["latency"] if server.service_level.p95 else [])):
+                yield _unknown(server, name, "not checked: the server does not serve")
+            return
+        yield _backend(server, snapshot)
+        first = await _rerank(server, client)
+        yield first
+        if server.service_level.p95 is not None:
+            if first.state is CheckState.PASS:
+                yield await _latency(server, client, server.service_level.p95)
+            else:
+                yield _unknown(server, "latency", "not checked: rerank fails")
+
+
+def _unknown(server: Server, name: str, why: str) -> CheckResult:
+    return CheckResult(server=server.name, check=name, state=CheckState.UNKNOWN, observed=why)
+
+
+def _process(server: Server, status: DaemonStatus) -> CheckResult:
+    states = {
+        DaemonState.RUNNING: CheckState.PASS,
+        DaemonState.ORPHANED: CheckState.WARN,
+        DaemonState.UNREADY: CheckState.WARN,
+        DaemonState.UNKNOWN: CheckState.UNKNOWN,
+    }
+    hints = {
+        DaemonState.ORPHANED: f"opsconsole start {server.name} (gives it a new keeper)",
+        DaemonState.STOPPED: f"opsconsole start {server.name}",
+        DaemonState.EXITED: f"opsconsole start {server.name}",
+        DaemonState.FATAL: f"opsconsole logs {server.name}",
+    }
+    pid = f", pid {status.pid}" if status.pid else ""
+    detail = f": {status.detail}" if status.detail else ""
+    return CheckResult(
+        server=server.name,
+        check="process",
+        state=states.get(status.state, CheckState.FAIL),
+        observed=f"{status.state}{pid}{detail}",
+        expected="running",
+        hint=hints.get(status.state, ""),
+    )
+
+
+def _health(server: Server, snapshot: Snapshot) -> CheckResult:
+    states = {
+        ServerState.UP: CheckState.PASS,
+        ServerState.DEGRADED: CheckState.WARN,
+        ServerState.UNKNOWN: CheckState.UNKNOWN,
+    }
+    observed = snapshot.failure or snapshot.state
+    detail = f": {snapshot.detail}" if snapshot.detail else ""
+    return CheckResult(
+        server=server.name,
+        check="health",
+        state=states.get(snapshot.state, CheckState.FAIL),
+        observed=f"{observed}{detail}",
+        expected="healthy",
+        seconds=snapshot.poll_seconds,
+        value=snapshot.poll_seconds * 1000,
+        limit=server.timeout * 1000,
+        unit="ms",
+    )
+
+
+def _backend(server: Server, snapshot: Snapshot) -> CheckResult:
+    identity = snapshot.identity
+    backend = identity.backend if identity else None
+    device = identity.device if identity else None
+    model = (identity.model if identity else None) or "model not told"
+    observed = f"{backend or '—'} on {device or '—'}, {model}"
+    wanted_backend = server.daemon.backend if server.daemon else "auto"
+    wanted_device = server.daemon.device if server.daemon else "auto"
+    expected = f"{wanted_backend} on {wanted_device}"
+    state, hint = CheckState.PASS, ""
+    if backend not in ("pytorch", "mlx") or not device or (backend == "mlx") != (device == "mlx"):
+        state, hint = CheckState.FAIL, "the server must name its backend and device on /health"
+    elif wanted_backend not in ("auto", backend):
+        state, hint = CheckState.FAIL, f"the profile wants backend {wanted_backend}"
+    elif wanted_device not in ("auto", device.split(":")[0]):
+        state, hint = CheckState.FAIL, f"the profile wants device {wanted_device}"
+    return CheckResult(
+        server=server.name,
+        check="backend",
+        state=state,
+        observed=observed,
+        expected=expected,
+        hint=hint,
+    )
+
+
+class _Result(Struct):
+    index: int
+    relevance_score: float
+
+
+class _Ranking(Struct):
+    results: list[_Result]
+
+
+async def _ask(server: Server, client: httpx.AsyncClient) -> tuple[list[_Result], float]:
+    """One rerank and its seconds; raises FetchError with what was wrong."""
+    body: dict[str, Any] = {"query": QUERY, "documents": list(DOCUMENTS)}
+    # A rerank may take longer than a poll, but not for ever.
+    limit = max(10.0, server.timeout)
+    start = time.perf_counter()
+    try:
+        async with asyncio.timeout(limit):
+            answer = await fetch(client, "/v1/rerank", method="POST", json=body)
+    except TimeoutError:
+        raise _wrong(f"no answer within {limit:g} s") from None
+    seconds = time.perf_counter() - start
+    if answer.status != 200:
+        raise _wrong(f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
+    results: list[_Result] = answer.json(_Ranking).results
+    scores = [result.relevance_score for result in results]
+    if sorted(result.index for result in results) != list(range(len(DOCUMENTS))):
+        raise _wrong(f"{len(results)} results for {len(DOCUMENTS)} documents, or wrong indices")
+    if not all(math.isfinite(score) for score in scores):
+        raise _wrong("a score is not a finite number")
+    if scores != sorted(scores, reverse=True):
+        raise _wrong("the results are not sorted by score")
+    return results, seconds
+
+
+def _wrong(detail: str) -> FetchError:
+    return FetchError(Failure.SHAPE, detail)
+
+
+async def _rerank(server: Server, client: httpx.AsyncClient) -> CheckResult:
+    try:
+        results, seconds = await _ask(server, client)
+    except FetchError as error:
+        return CheckResult(
+            server=server.name,
+            check="rerank",
+            state=CheckState.FAIL,
+            observed=error.detail,
+            expected=f"{len(DOCUMENTS)} finite scores, sorted",
+            hint=f"opsconsole logs {server.name}" if server.daemon else "",
+        )
+    best = results[0]
+    return CheckResult(
+        server=server.name,
+        check="rerank",
+        state=CheckState.PASS,
+        observed=f"{len(results)} scores, best {best.relevance_score:.4f} (document {best.index})",
+        expected=f"{len(DOCUMENTS)} finite scores, sorted",
+        seconds=seconds,
+    )
+
+
+async def _latency(server: Server, client: httpx.AsyncClient, limit: float) -> CheckResult:
+    times = []
+    for _ in range(PROBES):
+        try:
+            times.append((await _ask(server, client))[1])
+        except FetchError as error:
+            return CheckResult(
+                server=server.name,
+                check="latency",
+                state=CheckState.FAIL,
+                observed=error.detail,
+                expected=f"≤ {limit * 1000:g} ms",
+            )
+    slowest, median = max(times), statistics.median(times)
+    state = CheckState.PASS
+    if slowest > limit:
+        state = CheckState.FAIL if median > limit else CheckState.WARN
+    return CheckResult(
+        server=server.name,
+        check="latency",
+        state=state,
+        observed=f"slowest of {PROBES} {slowest * 1000:.1f} ms, median {median * 1000:.1f} ms",
+        expected=f"≤ {limit * 1000:g} ms",
+        hint="" if state is CheckState.PASS else "is the device shared, or the queue full?",
+        seconds=sum(times),
+        value=slowest * 1000,
+        limit=limit * 1000,
+        unit="ms",
+    )
