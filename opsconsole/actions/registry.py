@@ -111,7 +111,10 @@ ACTIONS: tuple[Action, ...] = (
     _act("logs.next_match", "match", "Jump to the next match of the search", "n"),
     _act("logs.previous_match", "match ←", "Jump to the match before", "N"),
     _act("logs.wrap", "wrap", "Wrap long lines, or scroll sideways", "z", footer=True),
-    _act("logs.copy", "copy", "Copy the lines on screen, over SSH too", "c"),
+    _act("logs.sources", "sources", "Choose whose logs are shown, merged by time", "s",
+         footer=True),
+    _act("logs.open", "open", "Show any other log file: open PATH"),
+    _act("logs.copy", "copy", "Copy the marked lines, or those on screen; over SSH too", "c"),
     # Rerank
     _act("rerank.run", "rank", "Rank the documents on every chosen side", "ctrl+r", "^r",
          footer=True, verb="rank"),

@@ -13,6 +13,7 @@ from opsconsole.cli.options import json_option, load_profile, profile_option
 from opsconsole.errors import ExitCode, OpsError, UsageError
 from opsconsole.fleet import FetchError, History, Snapshot, client_for, fetch
 from opsconsole.fleet import watch as watch_fleet
+from opsconsole.pretty import pretty
 from opsconsole.profile.problems import nearest
 from opsconsole.text import clean, clean_line
 
@@ -84,11 +85,3 @@ def get(name: str, what: str, profile_name: str | None) -> int:
         raise OpsError("no answer in time", where=server.name) from None
     click.echo(clean(pretty(body)))
     return ExitCode.OK if 200 <= status < 300 else ExitCode.CRITICAL
-
-
-def pretty(body: bytes) -> str:
-    """A body for people: JSON indented, anything else as text."""
-    try:
-        return msgspec.json.format(body, indent=2).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return body.decode("utf-8", "replace")

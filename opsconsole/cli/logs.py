@@ -12,10 +12,12 @@ import click
 from opsconsole.cli.options import choose_daemons, load_profile, profile_option
 from opsconsole.daemon import log_path
 from opsconsole.errors import ExitCode
-from opsconsole.logs import Follower, LogLine
+from opsconsole.logs import Follower, LogLine, merge_by_time
 from opsconsole.logs import tail as read_tail
+from opsconsole.text import clean_line
 
 _POLL = 0.1
+_BACKLOG_BYTES = 1 << 30
 
 
 @click.command()
@@ -50,17 +52,18 @@ def _print(
     servers = choose_daemons(profile, names)
     sources = {server.name: Path(log_path(profile, server)) for server in servers}
     width = max(map(len, sources)) if len(sources) > 1 else 0
-    followers = {}
-    for name, path in sources.items():
-        # Where the file ends now is where following begins: nothing twice, nothing missed.
-        followers[name] = Follower(path, from_end=True) if follow else None
-        _show(name, read_tail(path, count), width, raw)
     if not follow:
+        pages = {name: read_tail(path, count) for name, path in sources.items()}
+        for name, lines in merge_by_time(pages):
+            _show(name, lines, width, raw)
         return ExitCode.OK
+    followers = {name: Follower(path, backlog=count) for name, path in sources.items()}
+    first = {name: follower.read(_BACKLOG_BYTES) for name, follower in followers.items()}
+    for name, lines in merge_by_time(first):
+        _show(name, lines, width, raw)
     while True:
         quiet = True
         for name, follower in followers.items():
-            assert follower is not None
             if lines := follower.read():
                 quiet = False
                 _show(name, lines, width, raw)
@@ -77,8 +80,7 @@ def _show(name: str, lines: Sequence[bytes], width: int, raw: bool) -> None:
             # Into a file or a pipe goes what the file holds, to the byte.
             out.append(head.encode() + line)
         else:
-            record = LogLine(name, line)
-            text = record.plain if raw else record.text
+            text = clean_line(line.decode("utf-8", "replace")) if raw else LogLine(name, line).text
             out.append((head + text).encode("utf-8", "replace"))
     if out:
         sys.stdout.buffer.write(b"\n".join(out) + b"\n")

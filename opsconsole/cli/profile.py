@@ -20,7 +20,7 @@ def profile() -> None:
 @click.argument("names", nargs=-1, metavar="[NAME|PATH]...")
 @click.pass_context
 def validate(ctx: click.Context, names: tuple[str, ...]) -> int:
-    """Check profiles: every mistake with file, line and key, and exit code 64 when there are any."""
+    """Check profiles: every mistake with file, line and key; exit code 64 when there are any."""
     code = ExitCode.OK
     for name in names or (ctx.obj,):
         try:

@@ -1,0 +1,345 @@
+"""The console: it owns the model, the workers that feed it, and the dispatch of actions."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
+from opsconsole.daemon import DaemonState, DaemonStatus
+from opsconsole.daemon import status as daemon_status
+from opsconsole.errors import OpsError
+from opsconsole.fleet import watch
+from opsconsole.profile import Profile, load
+from opsconsole.text import clean_line
+from opsconsole.tui import clipboard
+from opsconsole.tui.model import FleetModel
+from opsconsole.tui.operate import OperationEnded, Operator
+from opsconsole.tui.screens.base import ConsoleScreen
+from opsconsole.tui.symbols import ASCII, UNICODE, Symbols, detect
+from opsconsole.tui.terminal import write_crash
+from opsconsole.tui.theme import DARK, THEMES
+
+REDRAW = 0.25
+DAEMON_POLL = 1.0
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def bindings(*scopes: Scope) -> list[BindingType]:
+    """Key bindings of the registry's actions in these scopes."""
+    return [
+        Binding(action.key, f"act('{action.id}')", action.title, show=False, id=action.id)
+        for action in in_scope(*scopes)
+        if action.key
+    ]
+
+
+def _screen(name: str) -> Callable[[], Screen[None]]:
+    """A screen that is imported when it is first opened: the first paint needs only one."""
+
+    def build() -> Screen[None]:
+        from importlib import import_module
+
+        module = import_module(f"opsconsole.tui.screens.{name}")
+        screen: Screen[None] = getattr(module, f"{name.capitalize()}Screen")()
+        return screen
+
+    return build
+
+
+class ConsoleApp(App[int]):
+    """The opsconsole screen."""
+
+    TITLE = "opsconsole"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    DEFAULT_MODE = "servers"
+    MODES: ClassVar = {name: _screen(name) for name in ("servers", "logs", "rerank", "host")}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(Scope.CONSOLE),
+        Binding("ctrl+q", "act('console.quit')", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        start: bool = False,
+        read_only: bool = False,
+        ascii: bool = False,
+    ) -> None:
+        super().__init__()
+        self.profile = profile
+        self.model = FleetModel(profile)
+        self.symbols: Symbols = detect(ascii)
+        self.forced_read_only = read_only
+        self.read_only = read_only or profile.environment == "production"
+        self.operator = Operator(self)
+        self.mouse_on = True
+        self.log_sources: list[str] = []
+        self.rank_with: str | None = None
+        self._start_daemons = start
+        self._drawn = -1
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DARK.variables)
+
+    # Life
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            # Textual installs no handler: without one the terminal would stay in raw mode.
+            loop.add_signal_handler(number, self.exit, None, 128 + number)
+        self.run_worker(self._watch(), name="watch", group="watch", exit_on_error=False)
+        if self.profile.daemons:
+            self._read_daemons()
+            self.set_interval(DAEMON_POLL, self._read_daemons)
+        self.set_interval(REDRAW, self._redraw)
+        if self._start_daemons:
+            self.call_after_refresh(self._start_all)
+
+    def _start_all(self) -> None:
+        if self.read_only:
+            self.notify("read-only: nothing was started", severity="warning", markup=False)
+            return
+        for server in self.profile.daemons:
+            self.operator.run(get("server.start"), [server])
+
+    async def _watch(self) -> None:
+        async with aclosing(watch(self.profile.servers)) as snapshots:
+            async for snapshot in snapshots:
+                self.model.take(snapshot)
+
+    def _read_daemons(self) -> None:
+        self.run_worker(
+            self._daemon_states, thread=True, group="daemons", exclusive=True, exit_on_error=False
+        )
+
+    def _daemon_states(self) -> None:
+        found = [daemon_status(self.profile, server) for server in self.profile.daemons]
+        self.call_from_thread(self._take_daemons, found)
+
+    def _take_daemons(self, found: list[DaemonStatus]) -> None:
+        if [s.name for s in found] != [s.name for s in self.profile.daemons]:
+            return  # another profile was opened meanwhile
+        self.model.take_daemons(found)
+        for status in found:
+            if status.state is DaemonState.ORPHANED and not self.read_only:
+                self.operator.adopt(status.name)
+
+    def _redraw(self) -> None:
+        if self.model.version != self._drawn and isinstance(self.screen, ConsoleScreen):
+            self._drawn = self.model.version
+            self.screen.show_model()
+
+    def on_screen_shown(self) -> None:
+        """A screen came up: it shows the model at the next tick, changed or not."""
+        self._drawn = -1
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            path = write_crash(event.worker.error)
+            what = f"{event.worker.name}: {type(event.worker.error).__name__}"
+            where = f", trace in {path}" if path else ""
+            self.say(f"internal error in {what}{where}", "error")
+
+    def _fatal_error(self) -> None:
+        # Textual's own prints the values of variables, API keys among them, into the scrollback.
+        error = self._exception or sys.exc_info()[1]
+        where = write_crash(error) if error is not None else None
+        text = f"opsconsole crashed: {type(error).__name__}"
+        text += f"; the trace is in {where}" if where else ""
+        self._exit_renderables.append(Text(f"{text}\nDaemons are not affected.\n"))
+        self._close_messages_no_wait()
+
+    # Words
+
+    def say(self, text: str, severity: str = "information") -> None:
+        """A notification in clean text."""
+        timeout = 8.0 if severity == "error" else 4.0
+        self.notify(clean_line(text, 500), severity=severity, markup=False, timeout=timeout)  # type: ignore[arg-type]
+
+    def copy(self, text: str, what: str) -> None:
+        """Put ``text`` on the operator's clipboard, or say why not."""
+        environ = clipboard.environment()
+        if clipboard.native(text, environ):
+            self.say(f"copied {what}")
+            return
+        sequence = clipboard.osc52(text, environ)
+        if sequence is None:
+            path = clipboard.save(text)
+            self.say(f"too long for the terminal's clipboard; saved to {path}", "warning")
+        elif self._driver is not None:
+            self._driver.write(sequence)
+            self.say(f"copied {what} (through the terminal)")
+
+    # Actions
+
+    def action_act(self, id: str) -> None:
+        self.act(id)
+
+    def act(self, id: str, *args: str) -> None:
+        """Do an action of the registry, wherever it was asked for."""
+        action = get(id)
+        if action.mutates and self.read_only:
+            self.say(
+                f"read-only: {action.title} is refused ({get('console.readonly').key_label} unlocks)",
+                "warning",
+            )
+            return
+        name = "do_" + id.replace(".", "_")
+        for holder in (self.screen, self):
+            if (method := getattr(holder, name, None)) is not None:
+                method(*args)
+                return
+        self.say(f"{action.title} is not for this screen", "warning")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for action in ACTIONS:
+            if self.can(action):
+                key = f"  ({action.key_label})" if action.key else ""
+                yield SystemCommand(
+                    f"{action.scope}: {action.title}{key}",
+                    action.help,
+                    lambda a=action: self.act(a.id),
+                )
+
+    def can(self, action: Action) -> bool:
+        """Whether an action would do something here and now."""
+        if action.mutates and self.read_only:
+            return False
+        name = "do_" + action.id.replace(".", "_")
+        return any(hasattr(holder, name) for holder in (self.screen, self))
+
+    def on_operation_ended(self, event: OperationEnded) -> None:
+        self.model.set_busy(event.server, None)
+        self.say(event.text, "information" if event.good else "error")
+        self._read_daemons()
+
+    async def open_profile(self, name: str) -> None:
+        """Leave this profile for another; its mistakes leave everything as it is."""
+        try:
+            profile = load(name)
+        except OpsError as error:
+            self.say(str(error), "error")
+            return
+        self.workers.cancel_group(self, "watch")
+        self.profile = profile
+        self.model = FleetModel(profile)
+        self.read_only = self.forced_read_only or profile.environment == "production"
+        self.log_sources, self.rank_with = [], None
+        for mode in list(self._screen_stacks):
+            if mode not in ("_default", self.current_mode):
+                await self.remove_mode(mode)
+                self.add_mode(mode, _screen(mode))
+        self.run_worker(self._watch(), name="watch", group="watch", exit_on_error=False)
+        self._read_daemons()
+        self._drawn = -1
+        self.say(f"profile {profile.name}")
+
+    # The console's own actions
+
+    def do_console_servers(self) -> None:
+        self.switch_mode("servers")
+
+    def do_console_logs(self) -> None:
+        self.switch_mode("logs")
+
+    def do_console_rerank(self) -> None:
+        self.switch_mode("rerank")
+
+    def do_console_host(self) -> None:
+        self.switch_mode("host")
+
+    def do_console_help(self) -> None:
+        from opsconsole.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def do_console_palette(self) -> None:
+        self.action_command_palette()
+
+    def do_console_readonly(self) -> None:
+        self.operator.toggle_read_only()
+
+    def do_console_mouse(self) -> None:
+        self.mouse_on = not self.mouse_on
+        driver = self._driver
+        if driver is not None:
+            # The terminal's own selection needs the mouse; Textual has no public switch.
+            switch = "_enable_mouse_support" if self.mouse_on else "_disable_mouse_support"
+            if (call := getattr(driver, switch, None)) is not None:
+                call()
+                driver.flush()
+        self.say(
+            "mouse: the console's" if self.mouse_on else "mouse: the terminal's, select freely"
+        )
+
+    def do_console_theme(self, name: str = "") -> None:
+        names = [theme.name for theme in THEMES]
+        if name:
+            found = next((n for n in names if n in (name, f"opsconsole-{name}")), None)
+            if found is None:
+                known = ", ".join(n.removeprefix("opsconsole-") for n in names)
+                self.say(f"no theme {name}; there are: {known}", "error")
+                return
+            self.theme = found
+        else:
+            self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.say(f"theme {self.theme.removeprefix('opsconsole-')}")
+
+    def do_console_charset(self) -> None:
+        sets = (UNICODE, UNICODE._replace(chart="block"), ASCII)
+        at = next((i for i, s in enumerate(sets) if s.chart == self.symbols.chart), 0)
+        self.symbols = sets[(at + 1) % len(sets)]
+        self._drawn = -1
+        self.refresh(layout=True)
+        self.screen.refresh(layout=True)
+        for widget in self.screen.query("*"):
+            widget.refresh()
+        self.say(f"charts in {self.symbols.chart}")
+
+    def do_console_redraw(self) -> None:
+        self.refresh(repaint=True, layout=True)
+
+    def do_console_profile(self, name: str = "") -> None:
+        if not name:
+            self.say("say which: profile NAME", "warning")
+            return
+        self.run_worker(self.open_profile(name), group="profile", exit_on_error=False)
+
+    def do_console_quit(self) -> None:
+        if self.current_mode == "servers" or self.current_mode is None:
+            self.exit()
+        else:
+            self.switch_mode("servers")
+
+    def do_console_back(self) -> None:
+        if self.current_mode != "servers":
+            self.switch_mode("servers")
+
+    def action_interrupt(self) -> None:
+        """ctrl+c: copy a selection if there is one, else leave; operators' fingers know it."""
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy(clean_line(selected, 100_000), "the selection")
+            self.screen.clear_selection()
+        elif self.operator.quit_asked():
+            self.exit()
+        else:
+            self.say("ctrl+c again leaves the console; daemons go on")

@@ -1,0 +1,206 @@
+"""Screen 1: the fleet in one table; below it, what is known and wrong of the row at hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from opsconsole.actions import Action, Scope, get
+from opsconsole.errors import OpsError
+from opsconsole.fleet import FetchError, client_for, fetch
+from opsconsole.profile import Server
+from opsconsole.tui.app import bindings
+from opsconsole.tui.describe import describe
+from opsconsole.tui.fleet_rows import COLUMNS, SORTS, fleet_rows
+from opsconsole.tui.screens.base import ConsoleScreen
+from opsconsole.tui.screens.page import PageScreen
+from opsconsole.tui.widgets.detail import Detail
+from opsconsole.tui.widgets.frame import Rule
+from opsconsole.tui.widgets.prompt import Prompt
+from opsconsole.tui.widgets.table import Table
+
+
+class ServersScreen(ConsoleScreen):
+    """The fleet."""
+
+    SCOPES: ClassVar = (Scope.SERVER, Scope.FLEET)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SERVER, Scope.FLEET)
+    AUTO_FOCUS = "Table"
+    DEFAULT_CSS = """
+    ServersScreen Table { height: 1fr; min-height: 3; }
+    ServersScreen Detail { height: 10; }
+    ServersScreen.-tall Detail { height: 14; }
+    ServersScreen.-huge Detail { height: 20; }
+    ServersScreen.-low Detail, ServersScreen.-low Rule { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter = ""
+        self.sort = SORTS[0]
+
+    def body(self) -> Iterable[Widget]:
+        symbols = self.console_app.symbols
+        pointer = ">" if symbols.plain else "▌"
+        yield Table(COLUMNS, mark=symbols.mark, pointer=pointer, id="fleet")
+        yield Rule()
+        yield Detail()
+
+    def on_resize(self, event: events.Resize) -> None:
+        height = event.size.height
+        self.set_class(height < 18, "-low")
+        self.set_class(30 <= height < 45, "-tall")
+        self.set_class(height >= 45, "-huge")
+        self.show_model()
+
+    def show_model(self) -> None:
+        app = self.console_app
+        table = self.query_one(Table)
+        table.mark_glyph = app.symbols.mark
+        servers = [s for s in app.profile.servers if self.filter.lower() in s.name.lower()]
+        table.empty = f"no server matches {self.filter!r}" if self.filter else "no servers"
+        table.show(fleet_rows(app.model, app.symbols, servers, self.sort))
+        self._show_detail()
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        self._show_detail()
+
+    def on_table_opened(self, event: Table.Opened) -> None:
+        self.console_app.act("server.describe")
+
+    def _show_detail(self) -> None:
+        server = self._current()
+        detail = self.query_one(Detail)
+        if detail.display:
+            detail.show(server)
+
+    def _current(self) -> Server | None:
+        key = self.query_one(Table).cursor
+        return self.console_app.profile.server(key) if key else None
+
+    def targets(self) -> Sequence[Server]:
+        keys = self.query_one(Table).targets()
+        return [s for s in self.console_app.profile.servers if s.name in keys]
+
+    def _chosen(self, names: Sequence[str]) -> list[Server]:
+        """The servers named on the command line, else the targets."""
+        if not names:
+            return list(self.targets())
+        found = []
+        for name in names:
+            server = self.console_app.profile.server(name)
+            if server is None:
+                self.console_app.say(f"no server {name}", "warning")
+                return []
+            found.append(server)
+        return found
+
+    def _request(self, action: Action, names: Sequence[str]) -> None:
+        servers = self._chosen(names)
+        if servers:
+            self.console_app.operator.request(action, servers)
+
+    # Actions
+
+    def do_server_start(self, *names: str) -> None:
+        self._request(get("server.start"), names)
+
+    def do_server_stop(self, *names: str) -> None:
+        self._request(get("server.stop"), names)
+
+    def do_server_restart(self, *names: str) -> None:
+        self._request(get("server.restart"), names)
+
+    def do_fleet_rolling(self, *names: str) -> None:
+        marked = self.query_one(Table).marked
+        daemons = self.console_app.profile.daemons
+        chosen = self._chosen(names) if names else [s for s in daemons if s.name in marked]
+        self.console_app.operator.request(get("fleet.rolling"), chosen or daemons)
+
+    def do_server_logs(self, *names: str) -> None:
+        app = self.console_app
+        daemons = [server.name for server in self._chosen(names) if server.daemon is not None]
+        if not daemons:
+            app.say("its log is on its own machine: only local daemons have one here", "warning")
+            return
+        app.log_sources = daemons
+        app.switch_mode("logs")
+
+    def do_server_describe(self, name: str = "") -> None:
+        app = self.console_app
+        server = app.profile.server(name) if name else self._current()
+        if server is not None:
+            app.push_screen(PageScreen(server.name, describe(app.model, server)))
+
+    def do_server_health(self) -> None:
+        self._raw("health")
+
+    def do_server_metrics(self) -> None:
+        self._raw("metrics")
+
+    def _raw(self, what: str) -> None:
+        server = self._current()
+        if server is not None:
+            self.run_worker(self._fetch_raw(server, what), group="raw", exclusive=True)
+
+    async def _fetch_raw(self, server: Server, what: str) -> None:
+        from opsconsole.pretty import pretty
+
+        path = server.health if what == "health" else "/metrics"
+        try:
+            async with client_for(server) as client, asyncio.timeout(server.timeout):
+                answer = await fetch(client, path)
+        except (FetchError, OpsError, TimeoutError) as error:
+            self.console_app.say(f"{server.name}{path}: {error or 'no answer in time'}", "error")
+            return
+        title = f"GET {server.url}{path}  →  HTTP {answer.status}"
+        self.console_app.push_screen(PageScreen(title, pretty(answer.body)))
+
+    def do_server_rank(self, name: str = "") -> None:
+        app = self.console_app
+        server = app.profile.server(name) if name else self._current()
+        app.rank_with = server.name if server and server.kind == "own" else None
+        app.switch_mode("rerank")
+
+    def do_server_check(self) -> None:
+        marked = sorted(self.query_one(Table).marked)
+        self.console_app.say("checking …")
+        self.run_worker(self._check(marked), group="check", exclusive=True)
+
+    async def _check(self, names: list[str]) -> None:
+        from opsconsole.checks import as_text, check
+
+        app = self.console_app
+        order = [server.name for server in app.profile.servers]
+        results = [result async for result in check(app.profile, names)]
+        results.sort(key=lambda r: order.index(r.server))
+        text = as_text(app.profile.name, results, unicode=not app.symbols.plain)
+        app.push_screen(PageScreen("Verdict", text))
+
+    def do_server_mark(self) -> None:
+        self.query_one(Table).toggle_mark()
+
+    def do_server_unmark(self) -> None:
+        self.query_one(Table).unmark()
+
+    def do_server_sort(self) -> None:
+        self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+        self.show_model()
+        self.console_app.say(f"sorted by {self.sort}")
+
+    def do_console_filter(self) -> None:
+        def change(value: str) -> None:
+            self.filter = value.strip()
+            self.show_model()
+
+        self.query_one(Prompt).ask("filter /", change, value=self.filter, change=change)
+
+    def do_console_back(self) -> None:
+        self.filter = ""
+        self.query_one(Table).unmark()
+        self.show_model()

@@ -1,0 +1,72 @@
+"""Keeping the terminal whole: native writes to fd 2, and crashes that tell no secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from opsconsole import paths
+
+
+@contextlib.contextmanager
+def guarded_stderr() -> Iterator[None]:
+    """Send what native code writes on fd 2 to a file while the screen is up.
+
+    Textual draws through ``sys.__stderr__``, so a line that a C library prints there would land in
+    the middle of the picture. The driver keeps the real terminal under another descriptor.
+    """
+    original = sys.__stderr__
+    if original is None:
+        yield
+        return
+    saved = os.dup(2)
+    target = open_log("stderr.log")
+    screen = io.TextIOWrapper(
+        os.fdopen(os.dup(saved), "wb"),  # buffered: a raw write to a terminal may be a short one
+        encoding=original.encoding or "utf-8",
+        errors="replace",
+        write_through=True,
+    )
+    sys.__stderr__ = screen  # type: ignore[misc]
+    original.flush()
+    os.dup2(target, 2)
+    os.close(target)
+    try:
+        yield
+    finally:
+        screen.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        sys.__stderr__ = original  # type: ignore[misc]
+        screen.close()
+
+
+def open_log(name: str) -> int:
+    """A descriptor of a private file that is appended to; ``/dev/null`` when it cannot be."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    try:
+        folder = paths.private_dir(paths.state_dir())
+        return os.open(folder / name, flags, 0o600)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def write_crash(error: BaseException) -> Path | None:
+    """Write the trace, without the values of variables, to a private file; its path, or None."""
+    text = "".join(traceback.format_exception(error))
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = paths.state_dir() / f"crash-{stamp}-{os.getpid()}.log"
+    try:
+        paths.private_dir(path.parent)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as stream:
+            stream.write(text)
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,173 @@
+"""The frame of every screen: the header line, the screens' line, the keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.app import RenderResult
+from textual.widget import Widget
+
+from opsconsole.actions import Action, Scope, get, in_scope
+from opsconsole.figures import ago
+from opsconsole.text import clean_line
+
+if TYPE_CHECKING:
+    from opsconsole.tui.app import ConsoleApp
+
+SCREENS = ("servers", "logs", "rerank", "host")
+
+
+class FrameWidget(Widget):
+    """A line that takes its colours from the theme and its facts from the app."""
+
+    @property
+    def console_app(self) -> ConsoleApp:
+        from opsconsole.tui.app import ConsoleApp
+
+        app = self.app
+        assert isinstance(app, ConsoleApp)
+        return app
+
+    def color(self, name: str) -> str:
+        """A colour of the theme, as Rich wants it."""
+        return self.app.theme_variables.get(name, "default")
+
+
+class Header(FrameWidget):
+    """Which fleet, how dangerous, read-only or not, how old the data is; then the screens."""
+
+    DEFAULT_CSS = """
+    Header { height: 3; background: $background; color: $foreground; }
+    """
+
+    def on_mount(self) -> None:
+        self.set_interval(0.5, self.refresh)
+
+    def on_click(self, event: object) -> None:
+        y, x = getattr(event, "y", 0), getattr(event, "x", 0)
+        if y == 1:
+            for start, end, name in self._tabs()[1]:
+                if start <= x < end:
+                    self.console_app.act(f"console.{name}")
+
+    def render(self) -> RenderResult:
+        app = self.console_app
+        symbols = app.symbols
+        width = self.size.width
+        text = Text(no_wrap=True, overflow="crop")
+        text.append(" opsconsole ", f"bold {self.color('background')} on {self.color('accent')}")
+        text.append(f"  {clean_line(app.profile.name, 24)}", f"bold {self.color('bright')}")
+        stage = app.profile.environment
+        if stage == "production":
+            text.append("  ")
+            text.append(" PRODUCTION ", f"bold {self.color('background')} on {self.color('error')}")
+        elif stage == "staging":
+            text.append("  ")
+            text.append(" STAGING ", f"bold {self.color('background')} on {self.color('warning')}")
+        else:
+            text.append("  development" if width >= 100 else "  dev", self.color("dim"))
+        text.append("  ")
+        if app.read_only:
+            text.append("read-only", f"bold {self.color('warning')}")
+        else:
+            text.append("read-write", self.color("dim"))
+        age = app.model.age()
+        if age is None:
+            text.append("  no data yet", self.color("dim"))
+        elif app.model.stale():
+            text.append(f"  STALE {ago(age)}", f"bold {self.color('warning')}")
+        else:
+            text.append(f"  data {ago(age)}", self.color("dim"))
+        clock = time.strftime("%H:%M:%S")
+        text.append(" " * max(1, width - text.cell_len - len(clock) - 1))
+        text.append(clock, self.color("dim"))
+        text.truncate(width)
+        text.append("\n")
+        text.append_text(self._tabs()[0])
+        text.append("\n")
+        text.append(symbols.rule * width, self.color("rule"))
+        return text
+
+    def _tabs(self) -> tuple[Text, list[tuple[int, int, str]]]:
+        """The screens' line, and where each name is for the mouse."""
+        line = Text(no_wrap=True, overflow="crop")
+        places = []
+        here = self.console_app.current_mode
+        for name in SCREENS:
+            action = get(f"console.{name}")
+            start = line.cell_len
+            if name == here:
+                line.append(
+                    f" {action.key_label} ",
+                    f"bold {self.color('background')} on {self.color('accent')}",
+                )
+                line.append(f" {action.title} ", f"bold {self.color('bright')}")
+            else:
+                line.append(f" {action.key_label} ", self.color("accent"))
+                line.append(f" {action.title} ", self.color("dim"))
+            places.append((start, line.cell_len, name))
+            line.append(" ")
+        line.truncate(self.size.width)
+        return line, places
+
+
+class Footer(FrameWidget):
+    """The keys that work here, from the action registry; what does not fit is in ``?``."""
+
+    DEFAULT_CSS = """
+    Footer { dock: bottom; height: 2; background: $background; color: $foreground; }
+    """
+
+    def __init__(self, *scopes: Scope) -> None:
+        super().__init__()
+        self.scopes = scopes
+
+    def actions(self) -> Sequence[Action]:
+        """What is shown, before it is cut to the width."""
+        own = [a for a in in_scope(*self.scopes) if a.footer and a.key]
+        everywhere = [a for a in in_scope(Scope.CONSOLE) if a.footer and a.key]
+        taken = {key for action in own for key in action.key.split(",")}
+        return [*own, *(a for a in everywhere if a.key not in taken)]
+
+    def render(self) -> RenderResult:
+        app = self.console_app
+        text = Text(no_wrap=True, overflow="crop")
+        text.append(app.symbols.rule * self.size.width, self.color("rule"))
+        text.append("\n")
+        line = Text(" ", no_wrap=True)
+        help_action = get("console.help")
+        tail = self._key(help_action, False)
+        for action in self.actions():
+            if action is help_action:
+                continue
+            part = self._key(action, app.read_only and action.mutates)
+            if line.cell_len + part.cell_len + tail.cell_len > self.size.width:
+                break
+            line.append_text(part)
+        line.append_text(tail)
+        line.truncate(self.size.width)
+        text.append_text(line)
+        return text
+
+    def _key(self, action: Action, refused: bool) -> Text:
+        key = self.color("dim") if refused else f"bold {self.color('accent')}"
+        words = f"{self.color('dim')} strike" if refused else self.color("dim")
+        part = Text()
+        part.append(action.key_label, key)
+        part.append(f" {action.title}", words)
+        part.append("   ")
+        return part
+
+
+class Rule(FrameWidget):
+    """A thin line between panes."""
+
+    DEFAULT_CSS = """
+    Rule { height: 1; background: $background; }
+    """
+
+    def render(self) -> RenderResult:
+        return Text(self.console_app.symbols.rule * self.size.width, self.color("rule"))
