@@ -129,6 +129,8 @@ def _classify(error: Exception) -> FetchError:
         return FetchError(Failure.NOT_HTTP, "the answer's compression is broken")
     if isinstance(error, httpx.RemoteProtocolError):
         text = str(error)
+        if "illegal" in text:
+            return FetchError(Failure.NOT_HTTP, "what answers there does not speak HTTP")
         if "disconnected" in text or "closed" in text or "incomplete" in text:
             return FetchError(Failure.CLOSED, "the server closed the connection within its answer")
         return FetchError(Failure.NOT_HTTP, "what answers there does not speak HTTP")

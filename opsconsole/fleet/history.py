@@ -50,6 +50,15 @@ class Point(Struct, frozen=True):
     waiting: float | None
 
 
+class Totals(Struct, frozen=True):
+    """Counters that never fall: what was seen so far, resets bridged. Made once a poll, so that
+    the figures of any window are one subtraction."""
+
+    clock: float
+    values: dict[str, float]
+    latency: Histogram | None
+
+
 class History:
     """What the last :data:`WINDOW` seconds of polls of one server say."""
 
@@ -58,57 +67,54 @@ class History:
         self.last: Snapshot | None = None
         self.state_since: float | None = None
         self.points: deque[Point] = deque()
-        self._seen: deque[Snapshot] = deque()
+        self._totals: deque[Totals] = deque()
+        self._counters: Counters | None = None
 
     def add(self, snapshot: Snapshot) -> None:
         """Take in the next snapshot."""
-        before = self.last
+        before, self.last = self.last, snapshot
         if before is None or before.state is not snapshot.state:
             self.state_since = snapshot.at
-        self.last = snapshot
-        self.points.append(_point(before, snapshot))
-        self._seen.append(snapshot)
         horizon = snapshot.clock - self.window
+        counters = snapshot.counters
+        if counters is None:
+            self.points.append(Point(snapshot.clock, None, None, None, None))
+        else:
+            last = self._totals[-1] if self._totals else None
+            totals = _advance(last, self._counters, counters, snapshot.clock)
+            self.points.append(_point(last, totals, counters.waiting))
+            self._totals.append(totals)
+            self._counters = counters
         while self.points and self.points[0].clock < horizon:
             self.points.popleft()
-        # One older snapshot stays, so that the window is whole.
-        while len(self._seen) > 1 and self._seen[1].clock <= horizon:
-            self._seen.popleft()
+        # One older reading stays, so that the window is whole.
+        while len(self._totals) > 1 and self._totals[1].clock <= horizon:
+            self._totals.popleft()
 
     def figures(self) -> Figures:
         """The numbers of the window; empty when the server does not answer now."""
-        if self.last is None or self.last.counters is None:
+        if self.last is None or self.last.counters is None or len(self._totals) < 2:
             return Figures()
-        steps = [
-            (old.counters, new.counters, new.clock - old.clock)
-            for old, new in _pairs(s for s in self._seen if s.counters is not None)
-            if old.counters is not None and new.counters is not None
-        ]
-        recent, seconds = [], 0.0
-        for step in reversed(steps):
-            if seconds >= RATE_WINDOW:
-                break
-            recent.append(step)
-            seconds += step[2]
-        latency = merge(
-            delta(new.latency, None if _restarted(old, new) else old.latency)
-            for old, new, _ in steps
-            if new.latency is not None
-        )
-        hits, misses = _sum(steps, "cache_hits"), _sum(steps, "cache_misses")
-        real, padded = _sum(steps, "tokens_real"), _sum(steps, "tokens_padded")
+        end, start = self._totals[-1], self._totals[0]
+        recent = next(t for t in self._totals if t.clock >= end.clock - RATE_WINDOW)
+        if recent is end:
+            recent = self._totals[-2]
+        latency = delta(end.latency, start.latency) if end.latency else None
+        real, padded = _grown(start, end, "tokens_real"), _grown(start, end, "tokens_padded")
         return Figures(
-            request_rate=_per(_sum(recent, "requests"), seconds),
-            pair_rate=_per(_sum(recent, "pairs"), seconds),
+            request_rate=_rate(recent, end, "requests"),
+            pair_rate=_rate(recent, end, "pairs"),
             p50=quantile(latency, 0.50) if latency else None,
             p95=quantile(latency, 0.95) if latency else None,
             p99=quantile(latency, 0.99) if latency else None,
-            successes=_sum(steps, "succeeded"),
-            failures=_sum(steps, "failed", "rejected"),
-            reject_rate=_per(_sum(recent, "rejected"), seconds),
-            cache_share=_share(hits, misses),
+            successes=_grown(start, end, "succeeded"),
+            failures=_grown(start, end, "failed", "rejected"),
+            reject_rate=_rate(recent, end, "rejected"),
+            cache_share=_share(
+                _grown(start, end, "cache_hits"), _grown(start, end, "cache_misses")
+            ),
             padding_share=1 - real / padded if real and padded and padded >= real else None,
-            cpu_cores=_per(_sum(recent, "cpu_seconds"), seconds),
+            cpu_cores=_rate(recent, end, "cpu_seconds"),
             latency=latency,
         )
 
@@ -145,36 +151,52 @@ def aggregate(servers: Iterable[tuple[Snapshot | None, Figures]]) -> FleetFigure
     )
 
 
-Step = tuple[Counters, Counters, float]
+_COUNTERS = (
+    "requests", "succeeded", "failed", "rejected", "pairs", "tokens_real", "tokens_padded",
+    "cache_hits", "cache_misses", "cpu_seconds",
+)  # fmt: skip
 
 
-def _pairs(items: Iterable[Snapshot]) -> Iterable[tuple[Snapshot, Snapshot]]:
-    before: Snapshot | None = None
-    for item in items:
-        if before is not None:
-            yield before, item
-        before = item
+def _advance(last: Totals | None, old: Counters | None, new: Counters, clock: float) -> Totals:
+    """The totals after another reading. A counter that fell was reset and counts from zero."""
+    restarted = old is not None and (
+        old.start_time is not None
+        and new.start_time is not None
+        and old.start_time != new.start_time
+    )
+    values = dict(last.values) if last else {}
+    for name in _COUNTERS:
+        now = getattr(new, name)
+        if now is None:
+            values.pop(name, None)
+            continue
+        before = getattr(old, name) if old is not None else now
+        if before is None:
+            before = now
+        step = now if restarted or now < before else now - before
+        values[name] = values.get(name, 0.0) + step
+    latency = new.latency
+    if latency is not None:
+        base = last.latency if last else None
+        if base is not None and base.bounds == latency.bounds and old is not None:
+            step_latency = delta(latency, None if restarted else old.latency)
+            counts = tuple(b + s for b, s in zip(base.counts, step_latency.counts, strict=True))
+            latency = Histogram(base.bounds, counts, base.sum + step_latency.sum)
+    return Totals(clock, values, latency)
 
 
-def _restarted(old: Counters, new: Counters) -> bool:
-    return (old.start_time is not None and new.start_time is not None
-            and old.start_time != new.start_time)  # fmt: skip
+def _grown(start: Totals, end: Totals, *names: str) -> float | None:
+    """How far counters advanced together; None when none of them is told at both ends."""
+    steps = [
+        end.values[name] - start.values[name]
+        for name in names
+        if name in end.values and name in start.values
+    ]
+    return max(0.0, sum(steps)) if steps else None
 
 
-def _sum(steps: Iterable[Step], *names: str) -> float | None:
-    """How far counters advanced over the steps; a counter that fell was reset and counts anew."""
-    total: float | None = None
-    for old, new, _ in steps:
-        restarted = _restarted(old, new)
-        for name in names:
-            a, b = getattr(old, name), getattr(new, name)
-            if b is None or a is None:
-                continue
-            total = (total or 0.0) + (b if restarted or b < a else b - a)
-    return total
-
-
-def _per(amount: float | None, seconds: float) -> float | None:
+def _rate(start: Totals, end: Totals, name: str) -> float | None:
+    amount, seconds = _grown(start, end, name), end.clock - start.clock
     return amount / seconds if amount is not None and seconds > 0 else None
 
 
@@ -184,18 +206,14 @@ def _share(part: float | None, rest: float | None) -> float | None:
     return part / (part + rest)
 
 
-def _point(old: Snapshot | None, new: Snapshot) -> Point:
-    before, now = old.counters if old else None, new.counters
-    if old is None or before is None or now is None:
-        return Point(new.clock, None, None, None, now.waiting if now else None)
-    seconds = new.clock - old.clock
-    latency = None
-    if now.latency is not None:
-        latency = delta(now.latency, None if _restarted(before, now) else before.latency)
+def _point(last: Totals | None, now: Totals, waiting: float | None) -> Point:
+    if last is None:
+        return Point(now.clock, None, None, None, waiting)
+    latency = delta(now.latency, last.latency) if now.latency else None
     return Point(
-        new.clock,
-        _per(_sum([(before, now, seconds)], "requests"), seconds),
+        now.clock,
+        _rate(last, now, "requests"),
         quantile(latency, 0.50) if latency else None,
         quantile(latency, 0.95) if latency else None,
-        now.waiting,
+        waiting,
     )

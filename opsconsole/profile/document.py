@@ -48,8 +48,7 @@ SecretRef = Annotated[
 ]  # fmt: skip
 Environment = Annotated[
     dict[str, str],
-    _kind("env", {"type": "object",
-                  "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+    _kind("env", {"x-additionalProperties": {"type": ["string", "number", "boolean"]}}),
 ]  # fmt: skip
 
 Stage = Literal["development", "staging", "production"]
@@ -154,10 +153,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _retype(node: Any) -> Any:
-    """msgspec states the type a value is read into; ``x-type`` is the one it is written in."""
+    """msgspec states what a value is read into; what stands behind ``x-`` is how it is written."""
     if isinstance(node, dict):
-        fixed = {key: _retype(value) for key, value in node.items() if key != "x-type"}
-        if "x-type" in node:
-            fixed["type"] = node["x-type"]
-        return fixed
+        fixed = {key: _retype(value) for key, value in node.items() if not key.startswith("x-")}
+        return fixed | {key[2:]: value for key, value in node.items() if key.startswith("x-")}
     return [_retype(item) for item in node] if isinstance(node, list) else node

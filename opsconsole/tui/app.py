@@ -197,10 +197,8 @@ class ConsoleApp(App[int]):
         """Do an action of the registry, wherever it was asked for."""
         action = get(id)
         if action.mutates and self.read_only:
-            self.say(
-                f"read-only: {action.title} is refused ({get('console.readonly').key_label} unlocks)",
-                "warning",
-            )
+            unlock = get("console.readonly").key_label
+            self.say(f"read-only: {action.title} is refused ({unlock} unlocks)", "warning")
             return
         name = "do_" + id.replace(".", "_")
         for holder in (self.screen, self):

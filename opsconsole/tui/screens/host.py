@@ -7,24 +7,21 @@ from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
 
-from rich.text import Text
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
 from opsconsole.actions import Scope
-from opsconsole.figures import DASH, size
 from opsconsole.host import HostReader, HostSample, describe
 from opsconsole.text import clean_line
 from opsconsole.tui.app import bindings
+from opsconsole.tui.host_text import HostText
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.widgets.chart import Chart, Series
 
 INTERVAL = 1.0
 WINDOW = 60.0
-_LOW_DISK = 0.1
-_HIGH_MEMORY = 0.9
 
 
 class HostScreen(ConsoleScreen):
@@ -99,119 +96,19 @@ class HostScreen(ConsoleScreen):
     def _show(self) -> None:
         if self.sample is None:
             return
-        self.query_one("#host-text", Static).update(self._text(self.sample))
+        app = self.console_app
+        width = max(10, min(40, self.size.width - 44))
+        text = HostText(app.theme_variables, app.symbols, width, self._owner)
+        self.query_one("#host-text", Static).update(text.build(self.sample, self.machine))
         now = time.monotonic()
-        symbols = self.console_app.symbols.chart
         for id, title, values in (
             ("#cpu-chart", "processor %", self._cpu), ("#memory-chart", "memory %", self._memory),
         ):  # fmt: skip
             chart = self.query_one(id, Chart)
-            chart.symbols = symbols
+            chart.symbols = app.symbols.chart
             chart.show(
                 [Series(title, list(values), "accent")], span=WINDOW, end=now, low=0, high=100
             )
-
-    def _text(self, sample: HostSample) -> Text:
-        app = self.console_app
-        colors = app.theme_variables
-        dim, bright = colors["dim"], f"bold {colors['bright']}"
-        width = max(10, min(40, self.size.width - 44))
-        text = Text(no_wrap=True, overflow="crop")
-
-        def row(label: str, share: float | None, words: str, style: str = "accent") -> None:
-            text.append(f"{clean_line(label, 14):<15}", dim)
-            if share is not None:
-                full = round(max(0.0, min(1.0, share)) * width)
-                text.append(app.symbols.bar * full, colors[style])
-                text.append(app.symbols.bar_rest * (width - full), colors["rule"])
-                text.append("  ")
-            text.append(f"{words}\n")
-
-        text.append(f"{clean_line(self.machine, 200)}\n\n", bright)
-        if sample.cores is not None:
-            busy = sum(sample.cores) / len(sample.cores)
-            row("processor", busy, f"{busy:4.0%}  load {sample.load[0]:.2f} {sample.load[1]:.2f}",
-                "warning" if busy > 0.95 else "accent")  # fmt: skip
-            for i, core in enumerate(sample.cores[:16]):
-                if len(sample.cores) <= 16:
-                    row(f"  core {i}", core, f"{core:4.0%}")
-        else:
-            row("processor", None, DASH)
-        used = sample.memory_total - sample.memory_available
-        share = used / sample.memory_total
-        row("memory", share, f"{share:4.0%}  {size(used)} of {size(sample.memory_total)}",
-            "error" if share > _HIGH_MEMORY else "accent")  # fmt: skip
-        if sample.swap_total:
-            share = sample.swap_used / sample.swap_total
-            row(
-                "swap",
-                share,
-                f"{share:4.0%}  {size(sample.swap_used)} of {size(sample.swap_total)}",
-            )
-        for disk in sample.disks[:6]:
-            full = 1 - disk.free / disk.total if disk.total else 0.0
-            row(f"disk {disk.mount}", full, f"{full:4.0%}  {size(disk.free)} free",
-                "error" if 1 - full < _LOW_DISK else "accent")  # fmt: skip
-        row(
-            "network",
-            None,
-            f"in {_per_second(sample.received_rate)}   out {_per_second(sample.sent_rate)}",
-        )
-        row(
-            "disk traffic",
-            None,
-            f"read {_per_second(sample.read_rate)}   write {_per_second(sample.written_rate)}",
-        )
-        text.append("\n")
-        self._gpus(text, sample, row)
-        self._processes(text, sample)
-        return text
-
-    def _gpus(self, text: Text, sample: HostSample, row: object) -> None:
-        colors = self.console_app.theme_variables
-        dim = colors["dim"]
-        gpus = sample.gpus
-        assert callable(row)
-        if not gpus.devices:
-            row("GPU", None, gpus.reason)
-        for gpu in gpus.devices:
-            parts = [clean_line(gpu.name, 40)]
-            if gpu.power_watts is not None:
-                limit = f" of {gpu.power_limit_watts:.0f}" if gpu.power_limit_watts else ""
-                parts.append(f"{gpu.power_watts:.0f}{limit} W")
-            if gpu.temperature is not None:
-                parts.append(f"{gpu.temperature} °C")
-            if gpu.ecc_errors:
-                parts.append(f"{gpu.ecc_errors} uncorrected ECC errors")
-            if gpu.throttled:
-                parts.append("throttled: " + ", ".join(gpu.throttled))
-            row(f"GPU {gpu.index}", None, "  ".join(parts))
-            if gpu.utilization is not None:
-                row("  busy", gpu.utilization, f"{gpu.utilization:4.0%}")
-            if gpu.memory_used is not None and gpu.memory_total:
-                share = gpu.memory_used / gpu.memory_total
-                row(
-                    "  memory",
-                    share,
-                    f"{share:4.0%}  {size(gpu.memory_used)} of {size(gpu.memory_total)}",
-                )
-            for process in gpu.processes[:8]:
-                owner = self._owner(process.pid)
-                text.append(f"    pid {process.pid} {owner}  {size(process.used_bytes)}\n", dim)
-        text.append("\n")
-
-    def _processes(self, text: Text, sample: HostSample) -> None:
-        colors = self.console_app.theme_variables
-        if not sample.processes:
-            return
-        text.append(
-            f"{'DAEMON':<24}{'PID':>8}{'CORES':>8}{'MEMORY':>12}{'THREADS':>9}\n", colors["dim"]
-        )
-        for process in sample.processes:
-            owner = self._owner(process.pid) or clean_line(process.name, 20)
-            cores = f"{process.cpu_cores:.2f}" if process.cpu_cores is not None else DASH
-            memory = size(process.resident_bytes)
-            text.append(f"{owner:<24}{process.pid:>8}{cores:>8}{memory:>12}{process.threads:>9}\n")
 
     def _owner(self, pid: int) -> str:
         for daemon in self.console_app.model.daemons.values():
@@ -220,7 +117,3 @@ class HostScreen(ConsoleScreen):
             if daemon.keeper_pid == pid:
                 return clean_line(f"{daemon.name} keeper", 22)
         return ""
-
-
-def _per_second(amount: float | None) -> str:
-    return f"{size(amount)}/s" if amount is not None else DASH
