@@ -29,6 +29,15 @@ def latency(seconds: float | None) -> str:
     return f"{seconds:.1f}s" if seconds < 99.95 else f"{seconds:.0f}s"
 
 
+def with_unit(seconds: float) -> str:
+    """A span of time with its unit, for axes: ``0``, ``250µs``, ``18ms``, ``1.5s``."""
+    if seconds == 0:
+        return "0"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.3g}µs"
+    return f"{seconds * 1000:.3g}ms" if seconds < 1 else f"{seconds:.3g}s"
+
+
 def rate(per_second: float | None) -> str:
     """A rate without its unit: ``0``, ``0.4``, ``37``, ``1.2k``."""
     if per_second is None:

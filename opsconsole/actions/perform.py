@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec.structs
 
 from opsconsole.actions import audit
 from opsconsole.daemon import DaemonStatus, rolling_restart
-from opsconsole.daemon import restart as restart_daemon
-from opsconsole.daemon import start as start_daemon
-from opsconsole.daemon import stop as stop_daemon
+from opsconsole.daemon.control import restart as restart_daemon
+from opsconsole.daemon.control import start as start_daemon
+from opsconsole.daemon.control import stop as stop_daemon
 from opsconsole.errors import OpsError
 from opsconsole.profile import Profile, Server
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[[Profile, Server], DaemonStatus]] = {
     "server.start": start_daemon,
     "server.stop": stop_daemon,
     "server.restart": restart_daemon,

@@ -13,14 +13,14 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-import httpx
 from msgspec import Struct
 
 from opsconsole.checks.result import CheckResult, CheckState
 from opsconsole.daemon import DaemonState, DaemonStatus
-from opsconsole.daemon import status as daemon_status
+from opsconsole.daemon.control import status as daemon_status
 from opsconsole.errors import OpsError
 from opsconsole.fleet import Failure, FetchError, ServerState, Snapshot, client_for, fetch, poll
+from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.profile import Profile, Server
 
 PROBES = 5

@@ -8,10 +8,10 @@ import ssl
 from functools import cache
 from typing import Any, NamedTuple
 
-import httpx
 import msgspec
 
 from opsconsole.errors import OpsError
+from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import Failure
 from opsconsole.profile import Server
 

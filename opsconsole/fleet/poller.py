@@ -8,11 +8,10 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
-import httpx
-
 from opsconsole.errors import OpsError
 from opsconsole.fleet.adapters import Reading, read
 from opsconsole.fleet.fetch import FetchError, client_for, secret_failure
+from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import Failure, ServerState, Snapshot
 from opsconsole.profile import Server
 

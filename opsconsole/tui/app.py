@@ -17,7 +17,7 @@ from textual.worker import Worker, WorkerState
 
 from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
 from opsconsole.daemon import DaemonState, DaemonStatus
-from opsconsole.daemon import status as daemon_status
+from opsconsole.daemon.control import status as daemon_status
 from opsconsole.errors import OpsError
 from opsconsole.fleet import watch
 from opsconsole.profile import Profile, load

@@ -11,7 +11,7 @@ from opsconsole.profile import Server
 from opsconsole.text import clean_line
 from opsconsole.tui.model import FleetModel
 from opsconsole.tui.symbols import Symbols, look
-from opsconsole.tui.widgets.chart import spark
+from opsconsole.tui.widgets.sparkline import spark
 from opsconsole.tui.widgets.table import Cell, Column, Row
 
 COLUMNS = (

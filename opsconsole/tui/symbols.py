@@ -9,6 +9,7 @@ from typing import NamedTuple
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.fleet import ServerState, Snapshot
 from opsconsole.profile import Server
+from opsconsole.tui.widgets.raster import SymbolSet
 
 
 class Look(NamedTuple):
@@ -36,7 +37,7 @@ class Symbols(NamedTuple):
     bar: str
     bar_rest: str
     sort: str
-    chart: str
+    chart: SymbolSet
 
     @property
     def plain(self) -> bool:

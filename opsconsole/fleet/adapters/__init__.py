@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import httpx
 import msgspec.structs
 
 from opsconsole.fleet.adapters import http, own
 from opsconsole.fleet.adapters.reading import Reading
 from opsconsole.fleet.fetch import FetchError
+from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.profile import Server
 
 __all__ = ["Reading", "read"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import httpx
-
 from opsconsole.fleet.adapters.own import status_error
 from opsconsole.fleet.adapters.reading import Reading
 from opsconsole.fleet.fetch import fetch
+from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import ServerState
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import httpx
 import msgspec
 from msgspec import Struct
 
 from opsconsole.fleet.adapters.reading import Reading
 from opsconsole.fleet.fetch import Answer, FetchError, fetch
+from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import (
     INFINITY,
     Counters,

@@ -50,8 +50,8 @@ class HostScreen(ConsoleScreen):
         with VerticalScroll(id="host-scroll"):
             yield Static("  reading …", id="host-text", markup=False)
         with Horizontal(id="host-charts"):
-            yield Chart(id="cpu-chart")
-            yield Chart(id="memory-chart")
+            yield Chart(title="processor %", id="cpu-chart")
+            yield Chart(title="memory %", id="memory-chart")
 
     def on_mount(self) -> None:
         self.set_interval(INTERVAL, self._sample_later)
@@ -83,7 +83,7 @@ class HostScreen(ConsoleScreen):
 
     def _take(self, sample: HostSample) -> None:
         self.sample = sample
-        now = time.monotonic()
+        now = time.time()
         if sample.cores is not None:
             self._cpu.append((now, 100 * sum(sample.cores) / len(sample.cores)))
         used = sample.memory_total - sample.memory_available
@@ -100,15 +100,16 @@ class HostScreen(ConsoleScreen):
         width = max(10, min(40, self.size.width - 44))
         text = HostText(app.theme_variables, app.symbols, width, self._owner)
         self.query_one("#host-text", Static).update(text.build(self.sample, self.machine))
-        now = time.monotonic()
+        now = time.time()
         for id, title, values in (
-            ("#cpu-chart", "processor %", self._cpu), ("#memory-chart", "memory %", self._memory),
-        ):  # fmt: skip
+            ("#cpu-chart", "busy", self._cpu),
+            ("#memory-chart", "used", self._memory),
+        ):
             chart = self.query_one(id, Chart)
             chart.symbols = app.symbols.chart
-            chart.show(
-                [Series(title, list(values), "accent")], span=WINDOW, end=now, low=0, high=100
-            )
+            times = [at for at, _ in values]
+            series = Series(title, times, [value for _, value in values], "accent", area=True)
+            chart.show([series], span=(now - WINDOW, now))
 
     def _owner(self, pid: int) -> str:
         for daemon in self.console_app.model.daemons.values():

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -24,6 +25,13 @@ from opsconsole.tui.screens.choose import ChooseScreen
 from opsconsole.tui.screens.page import PageScreen
 from opsconsole.tui.widgets.frame import Rule
 from opsconsole.tui.widgets.log_view import LogView
+from opsconsole.tui.widgets.log_view_messages import (
+    CopyRequested,
+    LineOpened,
+    OlderRequested,
+    PromptRequested,
+    StateChanged,
+)
 from opsconsole.tui.widgets.prompt import Prompt
 
 BACKLOG = 2_000
@@ -113,7 +121,8 @@ class LogsScreen(ConsoleScreen):
             for follower in followers.values():
                 follower.close()
 
-    def on_log_view_older_requested(self, event: LogView.OlderRequested) -> None:
+    @on(OlderRequested)
+    def older_requested(self, event: OlderRequested) -> None:
         self.run_worker(self._load_older(), group="older", exclusive=True, exit_on_error=False)
 
     async def _load_older(self) -> None:
@@ -125,7 +134,8 @@ class LogsScreen(ConsoleScreen):
                 self.console_app.say(str(error), "error")
         self.query_one(LogView).feed_older(pages)
 
-    def on_log_view_state_changed(self, event: LogView.StateChanged) -> None:
+    @on(StateChanged)
+    def state_changed(self, event: StateChanged) -> None:
         separator = " - " if self.console_app.symbols.plain else " · "
         self._state = event.state.describe(separator)
         self._head()
@@ -142,8 +152,9 @@ class LogsScreen(ConsoleScreen):
             )
         )
 
-    def on_log_view_prompt_requested(self, event: LogView.PromptRequested) -> None:
-        view, question = event.view, event.question
+    @on(PromptRequested)
+    def prompt_requested(self, event: PromptRequested) -> None:
+        view, question = self.query_one(LogView), event.question
 
         def submit(text: str) -> None:
             try:
@@ -156,10 +167,12 @@ class LogsScreen(ConsoleScreen):
 
         self.query_one(Prompt).ask(event.lead, submit, value=event.value, change=change)
 
-    def on_log_view_copy_requested(self, event: LogView.CopyRequested) -> None:
+    @on(CopyRequested)
+    def copy_requested(self, event: CopyRequested) -> None:
         self.console_app.copy(event.text, f"{event.lines} lines")
 
-    def on_log_view_line_opened(self, event: LogView.LineOpened) -> None:
+    @on(LineOpened)
+    def line_opened(self, event: LineOpened) -> None:
         from opsconsole.pretty import pretty
 
         line = event.line

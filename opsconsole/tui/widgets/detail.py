@@ -10,8 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from opsconsole.actions import get
-from opsconsole.figures import ago, percent, rate, size
-from opsconsole.fleet import Point
+from opsconsole.figures import ago, percent, rate, size, with_unit
 from opsconsole.profile import Server
 from opsconsole.text import clean_line
 from opsconsole.tui.widgets.chart import Chart, Series, Threshold
@@ -36,7 +35,9 @@ class Detail(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(id="detail-head")
         with Horizontal():
-            yield Chart(id="detail-chart")
+            yield Chart(
+                id="detail-chart", format_value=with_unit, empty="no requests in the last 60 s"
+            )
             yield Static(id="detail-notes")
 
     def on_resize(self) -> None:
@@ -51,7 +52,7 @@ class Detail(Vertical):
         if server is None:
             head.update("")
             notes.update("")
-            chart.clear()
+            chart.show([])
             return
         head.update(self._head(server))
         notes.update(self._notes(server))
@@ -63,16 +64,18 @@ class Detail(Vertical):
         app = self.app
         assert isinstance(app, ConsoleApp)
         points = app.model.histories[server.name].points
+        now = time.time()
+        # Points carry the monotonic clock; the axis shows the wall's.
+        times = [point.clock + now - time.monotonic() for point in points]
         limit = server.service_level.p95
         chart.symbols = app.symbols.chart
         chart.show(
             [
-                Series("p50 ms", _series(points, "p50", 1000), "good"),
-                Series("p95 ms", _series(points, "p95", 1000), "warn"),
+                Series("p50", times, [point.p50 for point in points], "good"),
+                Series("p95", times, [point.p95 for point in points], "warn"),
             ],
-            span=WINDOW,
-            end=time.monotonic(),
-            thresholds=[Threshold(limit * 1000, "p95 limit")] if limit is not None else [],
+            span=(now - WINDOW, now),
+            thresholds=[Threshold(limit, "p95 limit")] if limit is not None else [],
         )
 
     def _head(self, server: Server) -> Text:
@@ -139,12 +142,3 @@ class Detail(Vertical):
             text.append(f"{name:<11}", dim)
             text.append(f"{value}\n")
         return text
-
-
-def _series(points: object, name: str, scale: float) -> list[tuple[float, float | None]]:
-    out: list[tuple[float, float | None]] = []
-    for point in points:  # type: ignore[attr-defined]
-        assert isinstance(point, Point)
-        value = getattr(point, name)
-        out.append((point.clock, value * scale if value is not None else None))
-    return out

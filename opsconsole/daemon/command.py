@@ -1,0 +1,92 @@
+"""From a profile's server to what its keeper runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from opsconsole import paths
+from opsconsole.daemon import ports
+from opsconsole.daemon.folder import Folder
+from opsconsole.daemon.record import Spec
+from opsconsole.errors import OpsError, UsageError
+
+if TYPE_CHECKING:
+    from opsconsole.profile import DaemonSpec, Profile, Server
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_LOCAL_PATH = ("./", "../", "~")
+
+
+def folder_of(profile: Profile, server: Server) -> Folder:
+    """Where the daemon keeps its files; the folder need not exist.
+
+    Raises:
+        UsageError: a name that is not fit for a folder.
+    """
+    for name in (profile.name, server.name):
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} cannot name a daemon",
+                hint="letters, digits, dots, dashes and underscores, not a dot first",
+            )
+    return Folder(str(paths.state_dir() / "daemons" / profile.name / server.name))
+
+
+def spec_of(profile: Profile, server: Server) -> Spec:
+    """What to run for ``server``.
+
+    Raises:
+        OpsError: opsconsole does not run this server.
+    """
+    daemon = server.daemon
+    if daemon is None:
+        raise OpsError(
+            "is watched, not run, by opsconsole",
+            where=server.name,
+            hint="give it a daemon section in the profile, or start it where it runs",
+        )
+    return Spec(
+        profile=profile.name,
+        name=server.name,
+        argv=[sys.executable, "-m", "opsconsole.server"],
+        env=_environ(server, daemon),
+        host=ports.reachable(server.host),
+        port=server.port,
+        health=server.health,
+        start_timeout=daemon.start_timeout,
+        stop_grace=daemon.stop_grace,
+        restart=daemon.restart,
+        backoff=daemon.backoff,
+        backoff_max=daemon.backoff_max,
+        start_limit=daemon.start_limit,
+        start_window=daemon.start_window,
+        log_max_bytes=daemon.log_max_bytes,
+        log_keep=daemon.log_keep,
+    )
+
+
+def _environ(server: Server, daemon: DaemonSpec) -> dict[str, str]:
+    environ = {
+        "MODEL_NAME": _path(daemon.model),
+        "DEVICE_PREFERENCE": daemon.device,
+        "HOST": server.host,
+        "PORT": str(server.port),
+    }
+    if daemon.backend != "auto":
+        environ["USE_MLX"] = "true" if daemon.backend == "mlx" else "false"
+    environ |= daemon.env
+    if "LOCAL_MODEL_PATH" in daemon.env:
+        environ["LOCAL_MODEL_PATH"] = os.path.abspath(
+            os.path.expanduser(daemon.env["LOCAL_MODEL_PATH"])
+        )
+    return environ
+
+
+def _path(model: str) -> str:
+    """A folder as an absolute path, because the server's working directory is ``/``."""
+    if model.startswith(_LOCAL_PATH):
+        return os.path.abspath(os.path.expanduser(model))
+    return model

@@ -1,0 +1,406 @@
+"""The life of one server: started, probed, restarted on a crash, its log rotated, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from opsconsole.daemon import logfile
+from opsconsole.daemon.exits import UNFIXABLE, Exit, backoff
+from opsconsole.daemon.folder import remove, write
+from opsconsole.daemon.group import Ending, environ_of
+from opsconsole.daemon.identity import Handle, Identity, argv_hash, boot_id, identify, read_stat
+from opsconsole.daemon.notes import open_notes, say
+from opsconsole.daemon.probe import Answer, Probe
+from opsconsole.daemon.record import Record, Spec
+from opsconsole.daemon.spawn import spawn
+from opsconsole.daemon.states import ALIVE, ENDED, DaemonState
+from opsconsole.daemon.watch import Adopted, Child
+
+if TYPE_CHECKING:
+    from opsconsole.daemon.folder import Folder
+
+UNREADY_AFTER = 3
+"""Failed health checks in a row that make a running server unready."""
+_RETRY_SAVE = 1.0
+_FAR = 3600.0
+_LAST_WORDS = 20
+
+
+class Supervisor:
+    """Watches one server. Every step looks at everything and never blocks; waiting is one poll."""
+
+    def __init__(self, folder: Folder, spec: Spec, wake: int) -> None:
+        """``wake`` is a non-blocking descriptor that is readable after a signal."""
+        self.stop_asked = False
+        self.retry_asked = False
+        self._folder = folder
+        self._spec = spec
+        self._wake = wake
+        self._record = Record(
+            DaemonState.STARTING, time.time(), boot_id(), port=spec.port, detail="starting"
+        )
+        self._unsaved = False
+        self._save_at = 0.0
+        self._environ: dict[str, str] = dict(os.environ)
+        self._server: Child | Adopted | None = None
+        self._exit: Exit | None = None
+        self._ending: Ending | None = None
+        self._failure = ""
+        self._probe: Probe | None = None
+        self._probe_at = 0.0
+        self._probes_failed = 0
+        self._launched_at = 0.0
+        self._ready_at: float | None = None
+        self._retry_at = _FAR
+
+    # What the outside does with it
+
+    def prepare(self) -> None:
+        """Write the first state; raises OSError when the folder cannot be written."""
+        self._folder.write_record(self._record)
+
+    def adopt(self, record: Record) -> None:
+        """Take over the server of ``record``; the server itself is not touched.
+
+        Raises:
+            OpsError: it cannot be told whether that process is the server.
+        """
+        assert record.server is not None
+        handle = Handle.claim(record.server)
+        now = time.monotonic()
+        state = record.state if record.state in ALIVE else DaemonState.STARTING
+        self._record = record._replace(state=state, desired="running", survivors=[])
+        self._launched_at = now
+        self._ready_at = now if record.ready else None
+        if handle is None:
+            self._update(server=None, last_exit=str(Exit()))
+            self._decide(Exit(), now)
+            return
+        self._server = Adopted(handle)
+        # After a crash it gets the environment it had, not that of whoever adopted it.
+        found = environ_of(record.server.pid)
+        if found:
+            self._environ = {os.fsdecode(k): os.fsdecode(v) for k, v in found.items()}
+        say(f"adopted the running server, process {record.server.pid}")
+        self._update(detail="adopted by a new keeper")
+
+    def launch(self) -> None:
+        """Start the server."""
+        now = time.monotonic()
+        self._retry_at = _FAR
+        open_notes(self._folder.keeper_log)
+        self._rotate(now)
+        starts = [start for start in self._record.starts if start > now - self._spec.start_window]
+        self._update(
+            state=DaemonState.STARTING,
+            starts=[*starts, now],
+            started_at=time.time(),
+            ready=False,
+            was_ready=False,
+            backoff_until=None,
+            detail="starting",
+        )
+        environ = self._environ | self._spec.env | {"OPSCONSOLE_LOG_FILE": self._folder.log}
+        environ["OPSCONSOLE_SERVER_NAME"] = self._spec.name
+        self._launched_at, self._ready_at, self._failure = now, None, ""
+        self._probes_failed, self._probe_at = 0, now
+        log = self._open_log()
+        try:
+            pid = spawn(self._spec.argv, environ, log, self._forked)
+        except OSError as error:
+            self._not_started(error, now)
+            return
+        finally:
+            os.close(log)
+        identity = identify(pid) or self._record.server
+        assert identity is not None
+        self._server = Child(identity)
+        self._update(server=identity)
+        self._write_pid(pid)
+        say(f"started process {pid}")
+
+    def run(self) -> None:
+        """Watch until there is nothing left to watch."""
+        while self._record.state not in ENDED and not self._gave_up:
+            self._wait(self._step())
+        if self._unsaved:
+            self._save(time.monotonic())
+
+    # One step
+
+    def _step(self) -> float:
+        """Look at everything; returns when to look again at the latest, monotonic seconds."""
+        now = time.monotonic()
+        if self.stop_asked and self._record.desired != "stopped":
+            self._stop(now)
+        if self._server is not None:
+            if self._exit is None:
+                self._exit = self._server.ended()
+                if self._exit is not None and self._ending is None:
+                    self._begin_ending(now)  # nothing of its group may outlive it
+            if self._ending is not None:
+                return self._step_ending(now)
+            return self._step_alive(now)
+        if self._record.state is DaemonState.BACKOFF:
+            if now >= self._retry_at or self.retry_asked:
+                self.retry_asked = False
+                self._update(restarts=self._record.restarts + 1)
+                self.launch()
+                return now
+            return self._retry_at
+        return now
+
+    def _step_alive(self, now: float) -> float:
+        self.retry_asked = False
+        if self._probe is None and now >= self._probe_at:
+            spec = self._spec
+            self._probe = Probe(spec.host, spec.port, spec.health, spec.probe_timeout, now)
+            self._rotate(now)
+        if self._probe is not None:
+            answer = self._probe.step(now)
+            if answer is not None:
+                self._probe = None
+                self._judge(answer, now)
+        if self._record.state is DaemonState.STARTING:
+            deadline = self._launched_at + self._spec.start_timeout
+            if now >= deadline:
+                self._failure = f"not ready within {self._spec.start_timeout:g} s"
+                say(f"{self._failure}: {self._record.detail}")
+                self._begin_ending(now)
+                return now
+        else:
+            deadline = now + _FAR
+        return min(deadline, self._probe.deadline if self._probe else self._probe_at)
+
+    def _judge(self, answer: Answer, now: float) -> None:
+        assert self._server is not None
+        leader = self._server.identity.pid
+        ready, detail = answer.ready, answer.detail
+        if ready and answer.pid is not None and answer.pid != leader:
+            stat = read_stat(answer.pid)
+            if stat is None or stat.session != leader:
+                ready = False
+                detail = f"port {self._spec.port} is answered by another process, {answer.pid}"
+        state = self._record.state
+        if ready:
+            self._probes_failed = 0
+            if self._ready_at is None:
+                self._ready_at = now
+            if state is not DaemonState.RUNNING:
+                # A wrapper may have become another program since it was started.
+                identity = self._server.identity
+                if isinstance(self._server, Child):
+                    identity = self._server.identity = identify(leader) or identity
+                self._update(
+                    state=DaemonState.RUNNING,
+                    server=identity,
+                    ready=True,
+                    was_ready=True,
+                    detail=detail,
+                )
+        else:
+            self._probes_failed += 1
+            if state is DaemonState.RUNNING and self._probes_failed >= UNREADY_AFTER:
+                self._update(state=DaemonState.UNREADY, ready=False, detail=detail)
+        if ready or self._record.state is not DaemonState.RUNNING:
+            self._update(detail=detail)
+        waiting = self._record.state is DaemonState.STARTING
+        pause = self._spec.probe_starting if waiting else self._spec.probe_interval
+        self._probe_at = now + pause
+
+    # The end of a server
+
+    def _not_started(self, error: OSError, now: float) -> None:
+        what = f"cannot start {self._spec.argv[0]}: {error.strerror}"
+        self._update(server=None, last_exit="not started")
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):  # the machine is out of breath
+            self._failure = what
+            self._decide(Exit(), now)
+        else:
+            self._end(DaemonState.FATAL, what)
+
+    def _stop(self, now: float) -> None:
+        # Written down before anything is signalled: nothing may start between TERM and KILL.
+        if self._server is None:
+            self._update(desired="stopped", server=None)
+            self._end(DaemonState.STOPPED, "stopped")
+            return
+        self._update(
+            desired="stopped", state=DaemonState.STOPPING, ready=False, detail="asked to end"
+        )
+        grace = self._spec.stop_grace
+        with contextlib.suppress(OSError, ValueError):
+            grace = self._folder.read_spec().stop_grace  # a stop may have brought its own
+        self._ending = None
+        self._begin_ending(now, grace)
+
+    def _begin_ending(self, now: float, grace: float | None = None) -> None:
+        assert self._server is not None
+        self._drop_probe()
+        grace = self._spec.stop_grace if grace is None else grace
+        self._ending = Ending(self._server.identity, grace, now)
+
+    def _step_ending(self, now: float) -> float:
+        assert self._ending is not None
+        if now >= self._ending.next_at or self._exit is not None:
+            self._ending.step(now)
+        if self._ending.survivors != self._record.survivors:
+            self._update(survivors=self._ending.survivors)
+        if self._ending.done:
+            self._emptied(now)
+            return now
+        if self._ending.failed:
+            pids = ", ".join(map(str, self._ending.survivors))
+            self._update(
+                state=DaemonState.STOPPING, ready=False, detail=f"KILL does not end process {pids}"
+            )
+        return self._ending.next_at
+
+    @property
+    def _gave_up(self) -> bool:
+        return self._ending is not None and self._ending.failed
+
+    def _emptied(self, now: float) -> None:
+        """The server and all of its group are gone."""
+        assert self._server is not None
+        # A group that is empty has lost its leader too; only its exit may not have been read yet.
+        ended = self._exit or self._server.ended() or Exit()
+        self._server.release()
+        self._server = self._exit = self._ending = None
+        remove(self._folder.pid)
+        self._update(server=None, ready=False, survivors=[], last_exit=str(ended))
+        say(f"the server has ended: {ended}")
+        self._decide(ended, now)
+
+    def _decide(self, ended: Exit, now: float) -> None:
+        """What follows the end of a server: another start, or none."""
+        spec, record = self._spec, self._record
+        if self.stop_asked:
+            self._update(desired="stopped")
+            self._end(DaemonState.STOPPED, "stopped")
+            return
+        words = logfile.last_lines(self._folder.log, _LAST_WORDS)
+        why = self._failure or str(ended)
+        last = "" if self._failure else logfile.reason(words)
+        if ended.code == UNFIXABLE:
+            self._end(DaemonState.FATAL, last or why, words)
+            return
+        if ended.clean and not self._failure and spec.restart != "always":
+            self._end(DaemonState.EXITED, "ended by itself, without an error")
+            return
+        if spec.restart == "never":
+            state = DaemonState.FATAL if self._failure else DaemonState.EXITED
+            self._end(state, f"{why}: {last}" if last else why, words)
+            return
+        recent = [start for start in record.starts if start > now - spec.start_window]
+        if len(recent) >= spec.start_limit:
+            what = f"{len(recent)} starts in {spec.start_window:g} s, the last: {why}"
+            self._end(DaemonState.FATAL, f"{what}: {last}" if last else what, words)
+            return
+        recovered = self._ready_at is not None and now - self._ready_at >= spec.stable
+        failures = 1 if recovered else record.failures + 1
+        delay = backoff(spec.backoff, failures, spec.backoff_max)
+        self._retry_at = now + delay
+        say(f"starting again in {delay:.1f} s after {why}")
+        self._update(
+            state=DaemonState.BACKOFF,
+            ready=False,
+            failures=failures,
+            backoff_until=time.time() + delay,
+            detail=f"starting again after {why}: {last}" if last else f"starting again after {why}",
+        )
+
+    def _end(self, state: DaemonState, detail: str, words: list[str] | None = None) -> None:
+        say(f"{state}: {detail}")
+        for line in words or ():
+            say(f"  | {line}")
+        self._update(state=state, ready=False, backoff_until=None, detail=detail)
+
+    # Files
+
+    def _forked(self, pid: int) -> None:
+        stat = read_stat(pid)
+        start = stat.start if stat is not None else 0.0
+        self._update(server=Identity(pid, start, boot_id(), argv_hash(self._spec.argv)))
+
+    def _update(self, **changes: Any) -> None:
+        """Change the record and write it down."""
+        if changes.get("state", self._record.state) is not self._record.state:
+            changes["since"] = time.time()
+        changed = self._record._replace(**changes)
+        if changed != self._record:
+            self._record = changed
+            self._save(time.monotonic())
+
+    def _save(self, now: float) -> None:
+        try:
+            self._folder.write_record(self._record)
+        except OSError as error:
+            # A full disk must not take the server down with it: go on, and try again.
+            if not self._unsaved:
+                say(f"state.json cannot be written: {error.strerror}")
+            self._unsaved = True
+            self._save_at = now + _RETRY_SAVE
+        else:
+            self._unsaved = False
+
+    def _write_pid(self, pid: int) -> None:
+        try:
+            write(self._folder.pid, f"{pid}\n".encode())
+        except OSError as error:
+            say(f"server.pid cannot be written: {error.strerror}")
+
+    def _open_log(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            return os.open(self._folder.log, flags, 0o600)
+        except OSError as error:
+            say(f"server.log cannot be opened, so its output is lost: {error.strerror}")
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+    def _rotate(self, now: float) -> None:
+        if self._server is not None and not self._record.was_ready:
+            return  # it may not handle the signal yet, whose default is to kill
+        size = logfile.size(self._folder.log)
+        if size is not None and size > self._spec.log_max_bytes:
+            try:
+                logfile.rotate(self._folder.log, self._spec.log_keep)
+            except OSError as error:
+                say(f"the log cannot be rotated: {error.strerror}")
+                return
+            size = None
+        if size is None and self._server is not None:
+            # Also when a keeper died right between the two, or the server missed the signal.
+            self._server.send(signal.SIGUSR1)
+
+    # Waiting
+
+    def _drop_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+
+    def _wait(self, until: float) -> None:
+        now = time.monotonic()
+        if self._unsaved:
+            if now >= self._save_at:
+                self._save(now)
+            until = min(until, self._save_at)
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        if self._probe is not None and self._probe.fileno() >= 0:
+            poll.register(self._probe.fileno(), self._probe.interest)
+        if self._server is not None and self._exit is None:
+            if self._server.fileno() >= 0:
+                poll.register(self._server.fileno(), select.POLLIN)
+            elif isinstance(self._server, Adopted):
+                until = min(until, now + 0.5)  # no pidfd here: its end must be looked for
+        for fd, _ in poll.poll(max(0, int((until - now) * 1000) + 1)):
+            if fd == self._wake:
+                os.read(self._wake, 4096)
