@@ -26,6 +26,7 @@ _DAEMON: dict[DaemonState, tuple[str, str, str]] = {
     DaemonState.FOREIGN: ("another program holds its port", "stop that program", ""),
     DaemonState.UNREADY: ("it runs but does not answer /health", "restart it", "server.restart"),
 }
+_ON_ITS_WAY = (DaemonState.STARTING, DaemonState.STOPPING)
 _FAILURE: dict[Failure, str] = {
     Failure.REFUSED: "is it started, and is the port right?",
     Failure.TIMEOUT: "is the host reachable, and not overloaded?",
@@ -60,7 +61,8 @@ def diagnose(
         add(f"{why}: {daemon.detail}" if daemon.detail else why, suggestion, action)
     if snapshot is None:
         return found
-    if snapshot.failure is not None and not told:
+    moving = daemon is not None and daemon.state in _ON_ITS_WAY
+    if snapshot.failure is not None and not told and not moving:
         add(f"{snapshot.failure}: {snapshot.detail}", _FAILURE.get(snapshot.failure, ""))
     if snapshot.state is ServerState.DEGRADED:
         add(snapshot.detail or "the server says degraded", "restart it", "server.restart")

@@ -9,17 +9,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opsconsole.daemon.control import (
-        adopt,
-        log_path,
-        restart,
-        rolling_restart,
-        start,
-        status,
-        stop,
-    )
+    from opsconsole.daemon.command import log_path
+    from opsconsole.daemon.control import adopt, restart, rolling_restart, start, stop
+    from opsconsole.daemon.observe import DaemonStatus, status
     from opsconsole.daemon.states import DaemonState
-    from opsconsole.daemon.status import DaemonStatus
 
 __all__ = [
     "DaemonState",
@@ -33,7 +26,12 @@ __all__ = [
     "stop",
 ]
 
-_HOMES = {"DaemonState": "states", "DaemonStatus": "status"}
+_HOMES = {
+    "DaemonState": "states",
+    "DaemonStatus": "observe",
+    "log_path": "command",
+    "status": "observe",
+}
 
 
 def __getattr__(name: str) -> object:

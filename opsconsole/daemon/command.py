@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsconsole import paths
@@ -33,6 +34,11 @@ def folder_of(profile: Profile, server: Server) -> Folder:
                 hint="letters, digits, dots, dashes and underscores, not a dot first",
             )
     return Folder(str(paths.state_dir() / "daemons" / profile.name / server.name))
+
+
+def log_path(profile: Profile, server: Server) -> Path:
+    """The file that the server's output goes to; it need not exist yet."""
+    return Path(folder_of(profile, server).log)
 
 
 def spec_of(profile: Profile, server: Server) -> Spec:

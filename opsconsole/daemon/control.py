@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsconsole.daemon.command import folder_of, spec_of
-from opsconsole.daemon.start import adopt_orphan, launch
-from opsconsole.daemon.status import DaemonStatus, status
-from opsconsole.daemon.stop import halt
+from opsconsole.daemon.halt import halt
+from opsconsole.daemon.launch import adopt_orphan, launch
+from opsconsole.daemon.observe import DaemonStatus, status
 from opsconsole.errors import OpsError
 
 if TYPE_CHECKING:
     from opsconsole.profile import Profile, Server
 
-__all__ = ["adopt", "log_path", "restart", "rolling_restart", "start", "status", "stop"]
+__all__ = ["adopt", "restart", "rolling_restart", "start", "stop"]
 
 
 def start(
@@ -108,8 +107,3 @@ def adopt(profile: Profile, server: Server) -> bool:
     if server.daemon is None:
         return False
     return adopt_orphan(folder_of(profile, server), spec_of(profile, server))
-
-
-def log_path(profile: Profile, server: Server) -> Path:
-    """The file that the server's output goes to; it need not exist yet."""
-    return Path(folder_of(profile, server).log)

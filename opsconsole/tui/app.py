@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import ClassVar
 
@@ -19,8 +19,8 @@ from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.daemon.control import status as daemon_status
 from opsconsole.errors import OpsError
-from opsconsole.fleet import watch
-from opsconsole.profile import Profile, load
+from opsconsole.fleet import Snapshot, watch
+from opsconsole.profile import Profile, Server, load
 from opsconsole.text import clean_line
 from opsconsole.tui import clipboard
 from opsconsole.tui.model import FleetModel
@@ -30,6 +30,7 @@ from opsconsole.tui.symbols import ASCII, UNICODE, Symbols, detect
 from opsconsole.tui.terminal import write_crash
 from opsconsole.tui.theme import DARK, THEMES
 
+Source = Callable[[Sequence[Server]], AsyncGenerator[Snapshot, None]]
 REDRAW = 0.25
 DAEMON_POLL = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -38,7 +39,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Key bindings of the registry's actions in these scopes."""
     return [
-        Binding(action.key, f"act('{action.id}')", action.title, show=False, id=action.id)
+        Binding(action.key, f"app.act('{action.id}')", action.title, show=False, id=action.id)
         for action in in_scope(*scopes)
         if action.key
     ]
@@ -67,7 +68,7 @@ class ConsoleApp(App[int]):
     MODES: ClassVar = {name: _screen(name) for name in ("servers", "logs", "rerank", "host")}
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(Scope.CONSOLE),
-        Binding("ctrl+q", "act('console.quit')", show=False, priority=True),
+        Binding("ctrl+q", "app.act('console.quit')", show=False, priority=True),
         Binding("ctrl+c", "interrupt", show=False, priority=True),
     ]
 
@@ -78,7 +79,9 @@ class ConsoleApp(App[int]):
         start: bool = False,
         read_only: bool = False,
         ascii: bool = False,
+        source: Source = watch,
     ) -> None:
+        """A console on ``profile``, fed by ``source``: live polls, or a recording."""
         super().__init__()
         self.profile = profile
         self.model = FleetModel(profile)
@@ -90,6 +93,7 @@ class ConsoleApp(App[int]):
         self.log_sources: list[str] = []
         self.rank_with: str | None = None
         self._start_daemons = start
+        self._source = source
         self._drawn = -1
         for theme in THEMES:
             self.register_theme(theme)
@@ -121,7 +125,7 @@ class ConsoleApp(App[int]):
             self.operator.run(get("server.start"), [server])
 
     async def _watch(self) -> None:
-        async with aclosing(watch(self.profile.servers)) as snapshots:
+        async with aclosing(self._source(self.profile.servers)) as snapshots:
             async for snapshot in snapshots:
                 self.model.take(snapshot)
 

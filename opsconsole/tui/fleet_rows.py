@@ -43,10 +43,13 @@ _BAD_ERRORS = 0.01
 
 
 def fleet_rows(
-    model: FleetModel, symbols: Symbols, servers: Sequence[Server], sort: str
+    model: FleetModel, symbols: Symbols, servers: Sequence[Server], sort: str, trend: int
 ) -> list[Row]:
-    """One row a server in the order of ``sort``, and the sum line when there are several."""
-    rows = [_row(model, symbols, server) for server in _sorted(model, servers, sort)]
+    """One row a server in the order of ``sort``, and the sum line when there are several.
+
+    ``trend`` is the width of the trend column in cells; 0 when it is not shown.
+    """
+    rows = [_row(model, symbols, server, trend) for server in _sorted(model, servers, sort)]
     if len(rows) > 1:
         rows.append(_sum_row(model.fleet(), symbols))
     return rows
@@ -68,7 +71,7 @@ def _sorted(model: FleetModel, servers: Sequence[Server], sort: str) -> list[Ser
     return sorted(servers, key=keys[sort]) if sort in keys else list(servers)
 
 
-def _row(model: FleetModel, symbols: Symbols, server: Server) -> Row:
+def _row(model: FleetModel, symbols: Symbols, server: Server, trend: int) -> Row:
     name = server.name
     snapshot, daemon = model.snapshot(name), model.daemons.get(name)
     history, figures = model.histories[name], model.figures(name)
@@ -105,7 +108,7 @@ def _row(model: FleetModel, symbols: Symbols, server: Server) -> Row:
         "p99": _figure(latency(figures.p99)),
         "errors": _figure(percent(share), "bad" if failing else ""),
         "queue": Cell(queue, queue_style),
-        "trend": Cell(_trend(history.points, symbols), "accent"),
+        "trend": Cell(_trend(history.points, symbols, trend), "accent"),
         "model": _known(clean_line(identity.model, 60) if identity and identity.model else None),
         "memory": _memory(counters.resident_bytes if counters else None),
         "up": _figure(ago(time.time() - started) if started and alive else DASH),
@@ -143,7 +146,7 @@ def _memory(amount: float | None) -> Cell:
     return Cell(f"{amount / 2**20:.0f} MiB" if amount < 2**30 else f"{amount / 2**30:.1f} GiB")
 
 
-def _trend(points: Sequence[Point], symbols: Symbols, width: int = 20) -> str:
+def _trend(points: Sequence[Point], symbols: Symbols, width: int) -> str:
     """The request rate of the last minute; the newest at the right."""
     values = [point.rate for point in points]
     return spark(values, width, symbols.chart) if any(v is not None for v in values) else ""

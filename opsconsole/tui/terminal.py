@@ -27,8 +27,10 @@ def guarded_stderr() -> Iterator[None]:
         return
     saved = os.dup(2)
     target = open_log("stderr.log")
+    # `opsconsole 2>errors` must not draw its screen into that file.
+    terminal = saved if os.isatty(saved) else 1
     screen = io.TextIOWrapper(
-        os.fdopen(os.dup(saved), "wb"),  # buffered: a raw write to a terminal may be a short one
+        os.fdopen(os.dup(terminal), "wb"),  # buffered: a raw write to a terminal may be a short one
         encoding=original.encoding or "utf-8",
         errors="replace",
         write_through=True,

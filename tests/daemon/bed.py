@@ -9,18 +9,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from opsconsole.daemon.folder import Folder
 from opsconsole.daemon.group import environ_of
+from opsconsole.daemon.halt import halt
 from opsconsole.daemon.identity import Handle, Identity, read_stat, signal_exactly
+from opsconsole.daemon.launch import launch
+from opsconsole.daemon.observe import DaemonStatus, inspect
 from opsconsole.daemon.record import Record, Spec
-from opsconsole.daemon.start import launch
 from opsconsole.daemon.states import DaemonState
-from opsconsole.daemon.status import DaemonStatus, inspect
-from opsconsole.daemon.stop import halt
 
 ODD_SERVER = Path(__file__).with_name("odd_server.py")
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Daemon:
         )
         self.runs()
 
-    def runs(self, *habits: str, **changes: object) -> Daemon:
+    def runs(self, *habits: str, **changes: Any) -> Daemon:
         """Let its server have these habits, and its spec these values."""
         argv = [sys.executable, "-S", "-E", str(ODD_SERVER), str(self.port), *habits]
         self.spec = self.spec._replace(argv=argv)._replace(**changes)
@@ -101,6 +101,15 @@ class Daemon:
             return found if found.state in states else None
 
         return until(f"{' or '.join(states)}, not {self.status()}", there, seconds)
+
+    def restarted(self, times: int) -> DaemonStatus:
+        """Its status, as soon as it is ready after so many restarts."""
+
+        def there() -> DaemonStatus | None:
+            found = self.status()
+            return found if found.ready and found.restarts == times else None
+
+        return until(f"{times} restarts", there)
 
     def record(self) -> Record:
         """Its state file."""

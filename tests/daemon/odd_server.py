@@ -30,14 +30,14 @@ options.add_argument("--environment", metavar="NAME", help="write a variable's v
 args = options.parse_args()
 
 
-def reopen(*_):
+def reopen(*_: object) -> None:
     log = os.open(os.environ["OPSCONSOLE_LOG_FILE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
 
 
-def say(text):
+def say(text: str) -> None:
     with contextlib.suppress(OSError):  # a full disk
         os.write(1, (text + "\n").encode())
 

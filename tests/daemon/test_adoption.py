@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from opsconsole.daemon import group, stop
+from opsconsole.daemon import group, halt
 from opsconsole.daemon.identity import Handle
-from opsconsole.daemon.start import adopt_orphan
+from opsconsole.daemon.launch import adopt_orphan
 from opsconsole.daemon.states import DaemonState
 from tests.daemon.bed import ODD_SERVER, Daemon, alive, clean_up, kill, until
 
@@ -73,8 +74,7 @@ def test_an_adopted_server_is_restarted_when_it_crashes(
 def test_restarts_are_still_limited_after_an_adoption(daemon: Daemon) -> None:
     daemon.runs(start_limit=2, backoff=0.02).start()
     daemon.kill_server()
-    until("a restart", lambda: daemon.status().restarts == 1)
-    daemon.reaches(DaemonState.RUNNING)
+    daemon.restarted(1)
     daemon.kill_keeper()
     daemon.start()
     daemon.kill_server()
@@ -163,7 +163,7 @@ def test_the_launcher_may_be_killed_right_after_the_start(daemon: Daemon, tmp_pa
         "import os, sys\n"
         "from opsconsole.daemon.folder import Folder\n"
         "from opsconsole.daemon.record import Spec\n"
-        "from opsconsole.daemon.start import launch\n"
+        "from opsconsole.daemon.launch import launch\n"
         "spec = Spec.parse(open(sys.argv[2], 'rb').read())\n"
         "launch(Folder(sys.argv[1]), spec, wait=False)\n"
         "os.killpg(0, 9)\n"
@@ -189,7 +189,7 @@ def test_a_keeper_killed_at_any_moment_leaves_no_server_that_nobody_knows(
         daemon.start(wait=False)
         time.sleep(number * 0.004)
         daemon.kill_keeper()
-        found = until("no server, or a known one", lambda d=daemon: known(d))
+        found = until("no server, or a known one", partial(known, daemon))
         outcomes.add(found)
         assert daemon.start().state is DaemonState.RUNNING
         assert len(daemon.processes()) == 1
@@ -220,7 +220,7 @@ def test_stop_of_a_daemon_whose_keeper_is_stuck(
 ) -> None:
     """A suspended keeper cannot obey; it is replaced by the one who stops."""
     monkeypatch.setattr(group, "KILL_PATIENCE", 0.3)
-    monkeypatch.setattr(stop, "_MARGIN", 0.3)
+    monkeypatch.setattr(halt, "_MARGIN", 0.3)
     daemon.runs(stop_grace=0.1).start()
     keeper = daemon.keeper()
     os.kill(keeper.pid, signal.SIGSTOP)

@@ -101,7 +101,7 @@ def test_the_face_has_all_its_names() -> None:
     for name in face.__all__:
         assert getattr(face, name) is not None
     with pytest.raises(AttributeError):
-        face.nonsense  # type: ignore[attr-defined]
+        face.nonsense
 
 
 # With odd servers in the place of real ones

@@ -50,7 +50,7 @@ def test_a_keeper_imports_nothing_heavy() -> None:
 
 
 def test_a_status_imports_nothing_heavy() -> None:
-    names = imported("import opsconsole.daemon.status")
+    names = imported("import opsconsole.daemon.observe")
     wrong = {"asyncio", "click", "httpx", "psutil", "subprocess", "textual", "torch", "yaml"}
     assert not wrong & names
 
@@ -90,8 +90,7 @@ def test_descriptors_do_not_pile_up(daemon: Daemon) -> None:
     counts = []
     for number in range(1, 7):
         daemon.kill_server()
-        until("a restart", lambda n=number: daemon.status().restarts == n)
-        daemon.reaches(DaemonState.RUNNING)
+        daemon.restarted(number)
         counts.append(len(os.listdir(folder)))
     assert max(counts) - min(counts) <= 1  # a probe may be in flight
 
@@ -111,8 +110,7 @@ def test_hangup_and_the_like_do_not_end_a_keeper(daemon: Daemon) -> None:
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2, signal.SIGUSR1):
         os.kill(keeper.pid, number)
     daemon.kill_server()  # it still does its work
-    until("a restart", lambda: daemon.status().restarts == 1)
-    assert daemon.reaches(DaemonState.RUNNING).keeper_pid == keeper.pid
+    assert daemon.restarted(1).keeper_pid == keeper.pid
 
 
 def test_interrupt_to_a_keeper_stops_the_daemon(daemon: Daemon) -> None:

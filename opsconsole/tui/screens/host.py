@@ -31,7 +31,7 @@ class HostScreen(ConsoleScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.HOST)
     DEFAULT_CSS = """
     HostScreen #host-scroll { height: 1fr; scrollbar-size-vertical: 1; background: $background; }
-    HostScreen #host-text { padding: 0 1; }
+    HostScreen #host-text { padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     HostScreen #host-charts { height: 7; padding: 0 1; }
     HostScreen #host-charts > Chart { width: 1fr; height: 100%; margin-right: 2; }
     HostScreen.-low #host-charts { display: none; }
@@ -50,8 +50,8 @@ class HostScreen(ConsoleScreen):
         with VerticalScroll(id="host-scroll"):
             yield Static("  reading …", id="host-text", markup=False)
         with Horizontal(id="host-charts"):
-            yield Chart(title="processor %", id="cpu-chart")
-            yield Chart(title="memory %", id="memory-chart")
+            yield Chart(title="processor", format_value=as_percent, id="cpu-chart")
+            yield Chart(title="memory", format_value=as_percent, id="memory-chart")
 
     def on_mount(self) -> None:
         self.set_interval(INTERVAL, self._sample_later)
@@ -97,7 +97,7 @@ class HostScreen(ConsoleScreen):
         if self.sample is None:
             return
         app = self.console_app
-        width = max(10, min(40, self.size.width - 44))
+        width = max(8, min(40, self.size.width - 50))
         text = HostText(app.theme_variables, app.symbols, width, self._owner)
         self.query_one("#host-text", Static).update(text.build(self.sample, self.machine))
         now = time.time()
@@ -118,3 +118,8 @@ class HostScreen(ConsoleScreen):
             if daemon.keeper_pid == pid:
                 return clean_line(f"{daemon.name} keeper", 22)
         return ""
+
+
+def as_percent(value: float) -> str:
+    """A value of the charts with its unit."""
+    return f"{value:.0f}%"

@@ -47,7 +47,8 @@ class LogsScreen(ConsoleScreen):
     AUTO_FOCUS = "LogView"
     DEFAULT_CSS = """
     LogsScreen LogView { height: 1fr; }
-    LogsScreen #log-head { height: 1; padding: 0 1; color: $dim; }
+    LogsScreen #log-head { height: 1; padding: 0 1; color: $dim; text-wrap: nowrap;
+        text-overflow: ellipsis; }
     """
 
     def __init__(self) -> None:

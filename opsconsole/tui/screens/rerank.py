@@ -38,7 +38,7 @@ class RerankScreen(ConsoleScreen):
     RerankScreen #ask { height: 8; padding: 0 1; }
     RerankScreen.-tall #ask { height: 14; }
     RerankScreen.-low #ask { height: 4; }
-    RerankScreen .label { width: 10; color: $dim; }
+    RerankScreen .label { width: 11; color: $dim; }
     RerankScreen #query-row { height: 1; }
     RerankScreen #documents-row { height: 1fr; }
     RerankScreen Input { width: 1fr; height: 1; border: none; padding: 0;

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import BindingType
 from textual.widget import Widget
 
@@ -24,6 +23,10 @@ from opsconsole.tui.widgets.frame import Rule
 from opsconsole.tui.widgets.prompt import Prompt
 from opsconsole.tui.widgets.table import Table
 
+FRAME = 5
+DETAIL_LEAST = 9
+DETAIL_MOST = 26
+
 
 class ServersScreen(ConsoleScreen):
     """The fleet."""
@@ -32,11 +35,8 @@ class ServersScreen(ConsoleScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SERVER, Scope.FLEET)
     AUTO_FOCUS = "Table"
     DEFAULT_CSS = """
-    ServersScreen Table { height: 1fr; min-height: 3; }
-    ServersScreen Detail { height: 10; }
-    ServersScreen.-tall Detail { height: 14; }
-    ServersScreen.-huge Detail { height: 20; }
-    ServersScreen.-low Detail, ServersScreen.-low Rule { display: none; }
+    ServersScreen Table { height: 8; }
+    ServersScreen Detail { height: 1fr; }
     """
 
     def __init__(self) -> None:
@@ -51,11 +51,7 @@ class ServersScreen(ConsoleScreen):
         yield Rule()
         yield Detail()
 
-    def on_resize(self, event: events.Resize) -> None:
-        height = event.size.height
-        self.set_class(height < 18, "-low")
-        self.set_class(30 <= height < 45, "-tall")
-        self.set_class(height >= 45, "-huge")
+    def on_resize(self) -> None:
         self.show_model()
 
     def show_model(self) -> None:
@@ -64,8 +60,24 @@ class ServersScreen(ConsoleScreen):
         table.mark_glyph = app.symbols.mark
         servers = [s for s in app.profile.servers if self.filter.lower() in s.name.lower()]
         table.empty = f"no server matches {self.filter!r}" if self.filter else "no servers"
-        table.show(fleet_rows(app.model, app.symbols, servers, self.sort))
+        trend = table.width_of("trend")
+        table.show(fleet_rows(app.model, app.symbols, servers, self.sort, trend))
+        self._share_height(len(table.rows) + 1)
         self._show_detail()
+
+    def _share_height(self, wanted: int) -> None:
+        """Give the table what its rows need, and the chart the rest, but keep both usable."""
+        body = self.size.height - FRAME
+        most = max(3, body - 1 - DETAIL_LEAST) if body >= DETAIL_LEAST + 4 else body
+        table, detail = self.query_one(Table), self.query_one(Detail)
+        shown = most < body
+        for widget in (detail, self.query_one("#body > Rule")):
+            widget.display = shown
+        height = min(wanted, most) if shown else body
+        # A chart taller than this says no more; the table may have the rest.
+        height = max(height, body - 1 - DETAIL_MOST) if shown else height
+        if table.styles.height is None or table.styles.height.value != height:
+            table.styles.height = height
 
     def on_table_moved(self, event: Table.Moved) -> None:
         self._show_detail()

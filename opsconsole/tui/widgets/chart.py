@@ -22,6 +22,7 @@ from opsconsole.tui.widgets.raster import Bin, Canvas, SymbolSet, envelope
 Role = Literal["", "good", "warn", "bad", "accent", "dim"]
 _SERIES_STYLES = 6
 _ROLES = ("good", "warn", "bad", "accent", "dim")
+_HUGE = 1e300
 _PARTS = ("axis", "label", "title", "threshold")
 
 
@@ -32,7 +33,7 @@ class Series:
     Args:
         name: What the legend calls it.
         times: Unix seconds, ascending.
-        values: One for each time; None, NaN and infinity are gaps.
+        values: One for each time; None, NaN and what no axis can hold are gaps.
         role: What its colour means; by default it is told apart by its place.
         area: Fill it down to zero.
     """
@@ -48,7 +49,7 @@ class Series:
     def __post_init__(self) -> None:
         if len(self.times) != len(self.values):
             raise ValueError(f"{len(self.times)} times for {len(self.values)} values")
-        finite = [v if v is not None and math.isfinite(v) else None for v in self.values]
+        finite = [v if v is not None and abs(v) < _HUGE else None for v in self.values]
         object.__setattr__(self, "values", finite)
         object.__setattr__(self, "last", finite[-1] if finite else None)
 
@@ -124,6 +125,7 @@ class Chart(Widget):
         self._span: tuple[float, float] | None = None
         self._origin: float | None = None
         self._strips: list[Strip] | None = None
+        self._styles: dict[str, Style] = {}
 
     def show(
         self,
@@ -157,6 +159,7 @@ class Chart(Widget):
     def notify_style_update(self) -> None:
         """Colours have changed."""
         super().notify_style_update()
+        self._styles.clear()
         self._strips = None
 
     def on_resize(self) -> None:
@@ -167,7 +170,11 @@ class Chart(Widget):
         self.refresh()
 
     def _style(self, name: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(f"chart--{name}", partial=True)
+        style = self._styles.get(name)
+        if style is None:
+            style = self.rich_style + self.get_component_rich_style(f"chart--{name}", partial=True)
+            self._styles[name] = style
+        return style
 
     def _series_style(self, number: int) -> Style:
         role = self._series[number].role
@@ -189,9 +196,11 @@ class Chart(Widget):
         footer = 1 if height - header >= 4 and width >= 20 else 0
         rows = height - header - footer
         strips: list[Strip] = []
-        if header:
-            strips.append(self._header(width))
         values = None if span is None else self._range(span)
+        if header:
+            high = values[1] if values is not None else math.inf
+            above = [level for level in self._thresholds if level.value > high]
+            strips.append(self._header(width, above))
         if span is None or values is None or rows < 1:
             strips += self._no_data(width, height - header)
             return strips[:height]
@@ -273,20 +282,20 @@ class Chart(Widget):
         strip = Strip(segments).crop(0, max(0, plot - cell_len(name)))
         return [*strip, Segment(name, style)]
 
-    def _header(self, width: int) -> Strip:
+    def _header(self, width: int, above: Sequence[Threshold]) -> Strip:
         """Title and legend; the newest values go first when there is no room, then the title."""
         title = [Segment(clean_line(self.title, width), self._style("title"))] * bool(self.title)
         legend: list[Segment] = []
         for with_title, with_values in ((True, True), (True, False), (False, False)):
             title = title if with_title else []
-            legend = self._legend(with_values)
+            legend = self._legend(with_values, above)
             if sum(part.cell_length for part in (*title, *legend)) + 2 * len(title) <= width:
                 break
         gap = width - sum(part.cell_length for part in (*title, *legend))
         blank = Segment(" " * max(0, gap), self.rich_style)
         return Strip([*title, blank, *legend]).adjust_cell_length(width, self.rich_style)
 
-    def _legend(self, with_values: bool) -> list[Segment]:
+    def _legend(self, with_values: bool, above: Sequence[Threshold]) -> list[Segment]:
         plain_set, label = self.symbols == "ascii", self._style("label")
         parts: list[Segment] = []
         for number, series in enumerate(self._series):
@@ -301,17 +310,10 @@ class Chart(Widget):
                 if series.last is not None:
                     value = clean_line(self.format_value(series.last), 16)
                 parts.append(Segment(f" {value}", style))
-        for level in self._out_of_sight():
+        for level in above:
             name = f"  {clean_line(level.label, 24)} {'^' if plain_set else '↑'}"
             parts.append(Segment(name, self._style("threshold")))
         return [part for part in parts if part.text]
-
-    def _out_of_sight(self) -> list[Threshold]:
-        span = self._time_span()
-        values = None if span is None else self._range(span)
-        if values is None:
-            return []
-        return [level for level in self._thresholds if level.value > values[1]]
 
     def _sample(self, number: int) -> str:
         """A short stretch of the line of a series, for the legend."""

@@ -44,14 +44,14 @@ def value_scale(low: float, high: float, most_parts: int) -> Scale:
     """
     most_parts = max(1, most_parts)
     if low >= 0:
-        if high <= 0:
+        if high < 1e-12:
             return Scale(0.0, 1.0, [0.0, 1.0])
         unit = 10.0 ** math.floor(math.log10(high))
         scale, parts = next((s, p) for s, p in _SCALES if s * unit >= high * (1 - 1e-9))
         count = max(part for part in parts if part <= most_parts)
         top = scale * unit
         return Scale(0.0, top, [top * part / count for part in range(count + 1)])
-    span = max(high, 0.0) - low
+    span = max(high, 0.0) - min(low, -1e-12)
     rough = span / most_parts
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(s * unit for s in (1, 2, 5, 10, 20) if s * unit >= rough * (1 - 1e-9))

@@ -23,7 +23,7 @@ class Detail(Vertical):
 
     DEFAULT_CSS = """
     Detail { background: $background; padding: 0 1; }
-    Detail > #detail-head { height: 1; }
+    Detail > #detail-head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Detail > Horizontal { height: 1fr; }
     Detail #detail-chart { width: 1fr; height: 100%; }
     Detail #detail-notes { width: 34; height: 100%; padding-left: 2; }

@@ -54,48 +54,55 @@ class Header(FrameWidget):
                     self.console_app.act(f"console.{name}")
 
     def render(self) -> RenderResult:
-        app = self.console_app
-        symbols = app.symbols
         width = self.size.width
         text = Text(no_wrap=True, overflow="crop")
-        text.append(" opsconsole ", f"bold {self.color('background')} on {self.color('accent')}")
-        text.append(f"  {clean_line(app.profile.name, 24)}", f"bold {self.color('bright')}")
-        stage = app.profile.environment
-        if stage == "production":
-            text.append("  ")
-            text.append(" PRODUCTION ", f"bold {self.color('background')} on {self.color('error')}")
-        elif stage == "staging":
-            text.append("  ")
-            text.append(" STAGING ", f"bold {self.color('background')} on {self.color('warning')}")
-        else:
-            text.append("  development" if width >= 100 else "  dev", self.color("dim"))
-        text.append("  ")
-        if app.read_only:
-            text.append("read-only", f"bold {self.color('warning')}")
-        else:
-            text.append("read-write", self.color("dim"))
-        age = app.model.age()
-        if age is None:
-            text.append("  no data yet", self.color("dim"))
-        elif app.model.stale():
-            text.append(f"  STALE {ago(age)}", f"bold {self.color('warning')}")
-        else:
-            text.append(f"  data {ago(age)}", self.color("dim"))
+        for words, style in self._parts():
+            # What matters most comes first; what does not fit whole is left out.
+            if text.cell_len + len(words) + 2 <= width or text.cell_len == 0:
+                text.append(words, style)
+                text.append("  ")
         clock = time.strftime("%H:%M:%S")
-        text.append(" " * max(1, width - text.cell_len - len(clock) - 1))
-        text.append(clock, self.color("dim"))
-        text.truncate(width)
+        if text.cell_len + len(clock) + 1 <= width:
+            text.append(" " * (width - text.cell_len - len(clock) - 1))
+            text.append(clock, self.color("dim"))
         text.append("\n")
         text.append_text(self._tabs()[0])
         text.append("\n")
-        text.append(symbols.rule * width, self.color("rule"))
+        text.append(self.console_app.symbols.rule * width, self.color("rule"))
         return text
+
+    def _parts(self) -> list[tuple[str, str]]:
+        """The facts of the first line with their styles, the most important first."""
+        app = self.console_app
+        dim, ground = self.color("dim"), self.color("background")
+        alarm = f"bold {self.color('warning')}"
+        parts = [
+            (" opsconsole ", f"bold {ground} on {self.color('accent')}"),
+            (clean_line(app.profile.name, 24), f"bold {self.color('bright')}"),
+        ]
+        stage = app.profile.environment
+        if stage == "production":
+            parts.append((" PRODUCTION ", f"bold {ground} on {self.color('error')}"))
+        elif stage == "staging":
+            parts.append((" STAGING ", f"bold {ground} on {self.color('warning')}"))
+        else:
+            parts.append(("development", dim))
+        parts.append(("read-only", alarm) if app.read_only else ("read-write", dim))
+        age = app.model.age()
+        if age is None:
+            parts.append(("no data yet", dim))
+        elif app.model.stale():
+            parts.append((f"STALE {ago(age)}", alarm))
+        else:
+            parts.append((f"data {ago(age)}", dim))
+        return parts
 
     def _tabs(self) -> tuple[Text, list[tuple[int, int, str]]]:
         """The screens' line, and where each name is for the mouse."""
         line = Text(no_wrap=True, overflow="crop")
         places = []
         here = self.console_app.current_mode
+        narrow = sum(len(name) + 5 for name in SCREENS) > self.size.width
         for name in SCREENS:
             action = get(f"console.{name}")
             start = line.cell_len
@@ -107,7 +114,8 @@ class Header(FrameWidget):
                 line.append(f" {action.title} ", f"bold {self.color('bright')}")
             else:
                 line.append(f" {action.key_label} ", self.color("accent"))
-                line.append(f" {action.title} ", self.color("dim"))
+                if not narrow:
+                    line.append(f"{action.title} ", self.color("dim"))
             places.append((start, line.cell_len, name))
             line.append(" ")
         line.truncate(self.size.width)

@@ -92,7 +92,6 @@ DASHES = {
 }
 """Which dot columns a flat stretch of each series leaves out, in order."""
 EIGHTHS = " ▁▂▃▄▅▆▇█"
-_NONE = 0
 
 
 class Canvas:
@@ -130,7 +129,7 @@ class Canvas:
     def _dot(self, value: float, low: float, high: float) -> int:
         last = self.dots_down - 1
         share = (value - low) / (high - low) if high > low else 0.0
-        return last - round(min(1.0, max(0.0, share)) * last)
+        return last - int(min(1.0, max(0.0, share)) * last + 0.5)
 
     def line(self, series: int, bins: Sequence[Bin | None], low: float, high: float) -> None:
         """Draw series number ``series``, from 0, as a line; gaps stay gaps.
@@ -139,32 +138,43 @@ class Canvas:
         a peak is never left out.
         """
         dashes = DASHES[self.symbols][series % len(DASHES[self.symbols])]
-        period = len(dashes)
-        before: tuple[int, int, int, int] | None = None  # column, top, bottom, last
+        period, final = len(dashes), len(bins) - 1
+        last = self.dots_down - 1
+        factor = last / (high - low) if high > low else 0.0
+
+        def dot(value: float) -> int:
+            return min(last, max(0, last - int((value - low) * factor + 0.5)))
+
+        before: Bin | None = None
+        column_before = top_before = bottom_before = 0
         for column, found in enumerate(bins):
             if found is None:
                 continue
-            top, bottom = self._dot(found.high, low, high), self._dot(found.low, low, high)
-            first, last = self._dot(found.first, low, high), self._dot(found.last, low, high)
+            top = bottom = dot(found.high)
+            if found.low != found.high:
+                bottom = dot(found.low)
             data_top, data_bottom = top, bottom
             if before is not None and found.from_left:
-                column_before, top_before, bottom_before, last_before = before
-                distance = column - column_before
-                if distance > 1:
-                    top_before = bottom_before = last_before
+                if column - column_before > 1:
+                    start, stop = dot(before.last), dot(found.first)
+                    top_before = bottom_before = start
                     for x in range(column_before + 1, column):
-                        y = last_before + round(
-                            (first - last_before) * (x - column_before) / distance
+                        y = start + round(
+                            (stop - start) * (x - column_before) / (column - column_before)
                         )
                         a, b = _joined(y, y, top_before, bottom_before)
                         top_before = bottom_before = y
                         if b - a > 1 or dashes[x % period] == "1":
                             self._span(series, x, a, b)
                 top, bottom = _joined(top, bottom, top_before, bottom_before)
-            alone = not found.from_left and (column + 1 >= len(bins) or bins[column + 1] is None)
-            if alone or bottom - top > 1 or dashes[column % period] == "1":
+            if (
+                bottom - top > 1
+                or dashes[column % period] == "1"
+                or (not found.from_left and (column == final or bins[column + 1] is None))
+            ):
                 self._span(series, column, top, bottom)
-            before = (column, data_top, data_bottom, last)
+            before = found
+            column_before, top_before, bottom_before = column, data_top, data_bottom
 
     def area(self, series: int, bins: Sequence[Bin | None], low: float, high: float) -> None:
         """Draw series number ``series`` filled from its highest value down to the bottom."""
@@ -212,10 +222,11 @@ class Canvas:
             begin = top - row * down if row == first else 0
             end = bottom - row * down if row == last else down - 1
             bits = self._bits[row]
-            # half blocks have one colour a cell, so the later series takes it whole
-            mixed = self._owner[row][cell] in (_NONE, owner) or down > 2
-            bits[cell] = (bits[cell] if mixed else 0) | masks[begin][end]
-            self._owner[row][cell] = owner
+            owners = self._owner[row]
+            if down == 2 and owners[cell] != owner:
+                bits[cell] = 0  # blocks fill the cell, and a cell has one colour
+            bits[cell] |= masks[begin][end]
+            owners[cell] = owner
 
     def rows(self) -> Iterator[list[tuple[str, int]]]:
         """The cell rows from the top, each as runs of text and the series it belongs to, or -1."""

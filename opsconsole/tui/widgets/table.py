@@ -187,6 +187,10 @@ class Table(ScrollView, can_focus=True):
             if event.chain == 2:
                 self.post_message(self.Opened(self.rows[index].key))
 
+    def width_of(self, key: str) -> int:
+        """The present width of a column in cells; 0 when it is not shown."""
+        return next((width for column, width in self.visible_columns() if column.key == key), 0)
+
     def visible_columns(self) -> list[tuple[Column, int]]:
         """The columns that fit, with their widths; the flexible ones share what is left."""
         space = self.size.width - 2

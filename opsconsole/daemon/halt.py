@@ -10,9 +10,9 @@ import time
 from opsconsole.daemon import group
 from opsconsole.daemon.folder import Folder, remove
 from opsconsole.daemon.identity import Handle, Identity, Presence, boot_id
+from opsconsole.daemon.observe import DaemonStatus, Sighting, inspect, judge, look
 from opsconsole.daemon.record import Record, Spec
 from opsconsole.daemon.states import DaemonState
-from opsconsole.daemon.status import DaemonStatus, Sighting, inspect, judge, look
 from opsconsole.errors import OpsError
 
 _MARGIN = 5.0

@@ -13,9 +13,9 @@ from opsconsole import paths
 from opsconsole.daemon import group, ports
 from opsconsole.daemon.folder import Folder
 from opsconsole.daemon.identity import Handle, Presence
+from opsconsole.daemon.observe import DaemonStatus, Sighting, inspect, judge, look
 from opsconsole.daemon.record import Spec
 from opsconsole.daemon.states import ALIVE, DaemonState
-from opsconsole.daemon.status import DaemonStatus, Sighting, inspect, judge, look
 from opsconsole.errors import OpsError
 
 _LOCK_MARGIN = 20.0

@@ -1,0 +1,24 @@
+"""One server for all tests that leave it as they found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.server.process import DEADLINE, ServerProcess
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ServerProcess]:
+    """A healthy server with the embedded model and default settings."""
+    with ServerProcess() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(server: ServerProcess) -> Iterator[httpx.Client]:
+    """A client with a connection to it."""
+    with httpx.Client(base_url=server.url, timeout=DEADLINE) as client:
+        yield client
