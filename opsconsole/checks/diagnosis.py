@@ -23,7 +23,7 @@ _DAEMON: dict[DaemonState, tuple[str, str, str]] = {
     DaemonState.FATAL: ("the keeper gave up", "look at the log, then start it", "server.logs"),
     DaemonState.BACKOFF: ("it crashed and waits to be restarted", "look at the log", "server.logs"),
     DaemonState.ORPHANED: ("its keeper died; the server serves on", "adopt it", "server.start"),
-    DaemonState.FOREIGN: ("another program holds its port", "stop that program", ""),
+    DaemonState.FOREIGN: ("", "stop that program, or change the port", ""),
     DaemonState.UNREADY: ("it runs but does not answer /health", "restart it", "server.restart"),
 }
 _ON_ITS_WAY = (DaemonState.STARTING, DaemonState.STOPPING)
@@ -58,7 +58,11 @@ def diagnose(
     told = _DAEMON.get(daemon.state) if daemon else None
     if daemon and told:
         why, suggestion, action = told
-        add(f"{why}: {daemon.detail}" if daemon.detail else why, suggestion, action)
+        # A keeper's own words say more than ours; "stopped: stopped" says nothing.
+        known = daemon.detail and daemon.detail.lower() != str(daemon.state).lower()
+        add(
+            f"{why}: {daemon.detail}" if known and why else daemon.detail or why, suggestion, action
+        )
     if snapshot is None:
         return found
     moving = daemon is not None and daemon.state in _ON_ITS_WAY

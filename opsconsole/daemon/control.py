@@ -14,7 +14,7 @@ from opsconsole.errors import OpsError
 if TYPE_CHECKING:
     from opsconsole.profile import Profile, Server
 
-__all__ = ["adopt", "restart", "rolling_restart", "start", "stop"]
+__all__ = ["adopt", "restart", "rolling_restart", "start", "status", "stop"]
 
 
 def start(

@@ -47,10 +47,7 @@ def members(leader: Identity) -> list[Member]:
         return []
     found = []
     for pid in _pids():
-        try:
-            if os.getsid(pid) != leader.pid and os.getpgid(pid) != leader.pid:
-                continue
-        except OSError:
+        if not _in(pid, leader.pid):
             continue
         stat = read_stat(pid)
         if stat is None or leader.pid not in (stat.session, stat.group):
@@ -62,6 +59,17 @@ def members(leader: Identity) -> list[Member]:
         if not stat.dead and stat.start >= leader.start:
             found.append(Member(pid, stat.start))
     return found
+
+
+def _in(pid: int, number: int) -> bool:
+    """Two calls, far cheaper than a file: most processes are somebody else's."""
+    for of in (os.getpgid, os.getsid):
+        try:
+            if of(pid) == number:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def environ_of(pid: int) -> dict[bytes, bytes]:

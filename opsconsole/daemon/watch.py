@@ -13,11 +13,12 @@ class Child:
     """A server that this keeper started.
 
     Its end is seen without reaping it: until :meth:`release`, its pid, and so its group's
-    number, cannot be given to anybody else.
+    number, cannot be given to anybody else. (macOS cannot look without reaping.)
     """
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
+        self._reaped: Exit | None = None
 
     def fileno(self) -> int:
         """-1: the end of a child comes as SIGCHLD."""
@@ -25,6 +26,8 @@ class Child:
 
     def ended(self) -> Exit | None:
         """How it ended; ``None`` while it runs."""
+        if not hasattr(os, "waitid"):
+            return self._reap()
         found = os.waitid(os.P_PID, self.identity.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if found is None:
             return None
@@ -32,13 +35,21 @@ class Child:
             return Exit(code=found.si_status)
         return Exit(signum=found.si_status)
 
+    def _reap(self) -> Exit | None:
+        if self._reaped is None:
+            pid, status = os.waitpid(self.identity.pid, os.WNOHANG)
+            if pid:
+                code = os.waitstatus_to_exitcode(status)
+                self._reaped = Exit(code=code) if code >= 0 else Exit(signum=-code)
+        return self._reaped
+
     def send(self, signum: int) -> bool:
         """Signal it; ``False`` when it has ended."""
         return signal_exactly(self.identity.pid, self.identity.start, signum)
 
     def release(self) -> None:
         """Reap it after its end."""
-        os.waitid(os.P_PID, self.identity.pid, os.WEXITED | os.WNOHANG)
+        self._reap()
 
 
 class Adopted:

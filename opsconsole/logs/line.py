@@ -6,6 +6,7 @@ import json
 import re
 import time
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -32,15 +33,18 @@ _LEVELS: dict[str, Level] = {
 _JSON_LEVEL = re.compile(
     rb'"(?:level|severity|lvl|levelname|log\.level|log_level)"\s*:\s*(?:"([A-Za-z]+)"|(\d+))'
 )
-_WORD_LEVEL = re.compile(
-    rb"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|SEVERE|CRIT(?:ICAL)?|FATAL|ALERT|EMERG"
-    rb"|PANIC)\b"
-    rb"|\b(?:level|lvl|severity)=\"?([A-Za-z]+)"
-    rb"|^(?:[^\[\w]|\d)*\[?(trace|debug|info|warn(?:ing)?|err(?:or)?|critical|fatal|panic)(?:\]|:)"
-    rb"|^([EWIDF])\d{4} \d\d:\d\d:\d\d"
-    rb"|^(Traceback) \(most recent call last\)"
-    rb"|^(?:[A-Za-z_][\w.]*)?((?:Error|Exception))\b"
+# No \\b in front: the regex engine then jumps from one of these capitals to the next.
+_CAPITALS = re.compile(
+    rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|SEVERE|CRIT(?:ICAL)?|FATAL|ALERT|EMERG"
+    rb"|PANIC)(?![A-Za-z0-9_])"
 )
+_LOGFMT = re.compile(rb'\b(?:level|lvl|severity)="?([A-Za-z]+)')
+_START = re.compile(
+    rb"(?:[^\[\w]|\d)*\[?(?P<word>trace|debug|info|warn(?:ing)?|err(?:or)?|critical|fatal|panic)[\]:]"
+    rb"|(?P<glog>[EWIDF])\d{4} \d\d:\d\d:\d\d"
+    rb"|(?P<raised>Traceback \(most recent call last\)|(?:[A-Za-z_][\w.]*)?(?:Error|Exception)\b)"
+)
+_WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 _GLOG: dict[bytes, Level] = {
     b"E": "error",
     b"F": "error",
@@ -76,15 +80,21 @@ def detect_level(raw: bytes) -> Level | None:
     head = raw[:_WORD_HEAD]
     if b"\x1b" in head:
         head = _SGR.sub(b"", head)
-    found = _WORD_LEVEL.search(head)
+    if b"l=" in head or b"severity=" in head:
+        found = _LOGFMT.search(head)
+        if found is not None:
+            return _LEVELS.get(found[1].decode().lower())
+    found = _CAPITALS.search(head)
+    while found is not None:
+        if found.start() == 0 or head[found.start() - 1] not in _WORD_BYTES:
+            return _LEVELS[found[0].decode().lower()]
+        found = _CAPITALS.search(head, found.end())
+    found = _START.match(head)
     if found is None:
         return None
-    if found[4] is not None:
-        return _GLOG[found[4]]
-    if found[5] is not None or found[6] is not None:
+    if found["raised"]:
         return "error"
-    word = found[1] or found[2] or found[3]
-    return _LEVELS.get(word.decode().lower())
+    return _GLOG[found["glog"]] if found["glog"] else _LEVELS[found["word"].decode()]
 
 
 def line_time(raw: bytes) -> float | None:
@@ -124,11 +134,16 @@ def _iso(stamp: str) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=64)
+def _clock_at(seconds: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
 def _clock(stamp: Any) -> str:
     """``HH:MM:SS`` in local time; what cannot be read as a time stays as it is."""
     try:
         if isinstance(stamp, (int, float)):
-            return time.strftime("%H:%M:%S", time.localtime(_unix(stamp)))
+            return _clock_at(int(_unix(stamp) or 0))
         moment = _iso(str(stamp))
         if moment is None:
             return str(stamp)
@@ -138,10 +153,13 @@ def _clock(stamp: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    if kind is float:
         return f"{value:.6g}"
+    if kind is str:
+        return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     return msgspec.json.encode(value).decode()
 
 

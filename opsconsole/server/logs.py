@@ -140,7 +140,7 @@ class JsonLog:
         record: dict[str, object] = {
             "time": self._now(),
             "level": "warning",
-            "message": f"{count} log lines were lost: {self._why}",
+            "message": f"log lines lost: {count} ({self._why})",
             "lost_lines": count,
         }
         self.lost = 0 if self._put(self._encode(record)) else count

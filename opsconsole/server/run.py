@@ -242,7 +242,7 @@ class HttpServer(uvicorn.Server):
         if tasks:
             self._exit_code = self._exit_code or 1
             self._log.error(
-                f"{len(tasks)} requests were cut off",
+                f"requests cut off: {len(tasks)}",
                 drain_timeout=self._settings.drain_timeout,
             )
         for task in tasks:

@@ -182,7 +182,7 @@ class Service:
     def _status(self, stats: EngineStats) -> tuple[Status, str | None]:
         if self.draining:
             left = self.admission.active + self.admission.waiting
-            return "draining", f"stopping; {left} requests are still being answered"
+            return "draining", f"stopping; requests still to be answered: {left}"
         if self.engine is None:
             return "loading", f"loading the model {self._model.name}"
         oldest = next(iter(self._running.values()), None)

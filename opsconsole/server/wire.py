@@ -170,7 +170,7 @@ class CohereDialect:
         ]
         warnings = []
         if ranking.truncated:
-            warnings.append(f"{ranking.truncated} documents were cut to the model's length limit")
+            warnings.append(f"documents cut to the model's length limit: {ranking.truncated}")
         return _ENCODER.encode(
             RerankAnswer(
                 ranking.request_id,

@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -23,6 +24,7 @@ from opsconsole.fleet import Snapshot, watch
 from opsconsole.profile import Profile, Server, load
 from opsconsole.text import clean_line
 from opsconsole.tui import clipboard
+from opsconsole.tui.ascii_filter import AsciiFilter
 from opsconsole.tui.model import FleetModel
 from opsconsole.tui.operate import OperationEnded, Operator
 from opsconsole.tui.screens.base import ConsoleScreen
@@ -33,6 +35,7 @@ from opsconsole.tui.theme import DARK, THEMES
 Source = Callable[[Sequence[Server]], AsyncGenerator[Snapshot, None]]
 REDRAW = 0.25
 DAEMON_POLL = 1.0
+_ASCII_FILTER = AsciiFilter()
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -98,6 +101,10 @@ class ConsoleApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DARK.name
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, _ASCII_FILTER] if self.symbols.plain else filters
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(DARK.variables)
@@ -213,7 +220,7 @@ class ConsoleApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for action in ACTIONS:
-            if self.can(action):
+            if self.can(action, screen):
                 key = f"  ({action.key_label})" if action.key else ""
                 yield SystemCommand(
                     f"{action.scope}: {action.title}{key}",
@@ -221,12 +228,12 @@ class ConsoleApp(App[int]):
                     lambda a=action: self.act(a.id),
                 )
 
-    def can(self, action: Action) -> bool:
-        """Whether an action would do something here and now."""
+    def can(self, action: Action, screen: Screen[object]) -> bool:
+        """Whether an action would do something on ``screen`` now."""
         if action.mutates and self.read_only:
             return False
         name = "do_" + action.id.replace(".", "_")
-        return any(hasattr(holder, name) for holder in (self.screen, self))
+        return any(hasattr(holder, name) for holder in (screen, self))
 
     def on_operation_ended(self, event: OperationEnded) -> None:
         self.model.set_busy(event.server, None)

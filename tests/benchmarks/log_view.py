@@ -69,7 +69,9 @@ def make_lines(count: int) -> list[bytes]:
         elif kind < 0.311:
             lines.append(b"\x1b]52;c;ZXZpbA==\x07" + b"\x1b[31m" * 1000 + b"x" * 20_000)
         else:
-            lines.append(b"2026-11-21 12:00:00,123 INFO uvicorn.access: POST /rerank 200 %d" % number)
+            lines.append(
+                b"2026-11-21 12:00:00,123 INFO uvicorn.access: POST /rerank 200 %d" % number
+            )
     return lines
 
 

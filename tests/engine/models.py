@@ -98,7 +98,7 @@ def make_cross_encoder(
     return folder
 
 
-def make_bi_encoder(folder: Path, *, pooling: str = "mean", **overrides: Any) -> Path:
+def make_bi_encoder(folder: Path, *, pooling: str = "mean_tokens", **overrides: Any) -> Path:
     """Write a small BERT bi-encoder as sentence-transformers lays it out.
 
     Args:

@@ -46,6 +46,8 @@ class Detail(Vertical):
 
     def show(self, server: Server | None) -> None:
         """Show ``server``, or nothing."""
+        if not self.children:
+            return  # a resize can come before the pane is composed
         head = self.query_one("#detail-head", Static)
         notes = self.query_one("#detail-notes", Static)
         chart = self.query_one(Chart)

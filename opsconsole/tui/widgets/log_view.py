@@ -82,6 +82,7 @@ class LogView(LogCanvas, can_focus=True):
             self._search.set_filter(chosen)
             self._window.index = self._search.shown
             self._preview, self._note = None, ""
+            self._return_to_cursor = True  # with other lines around it than before
             self._redraw()
 
     @property

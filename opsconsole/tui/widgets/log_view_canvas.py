@@ -26,8 +26,11 @@ from opsconsole.tui.widgets.log_view_window import LogWindow, Row
 _SOURCE_STYLES = 6
 _PARTS = ("cursor", "dim", "match", "current-match", "mark", "rule")
 _LEVELS: tuple[Level, ...] = ("error", "warning", "info", "debug")
-_TICK = 0.05
-_SLICE = 0.008
+_FRAME = 0.05
+"""Seconds between two drawings of new lines."""
+_SLICE = 0.003
+"""Seconds of looking at lines after which keys come first."""
+_PAUSE = 0.001
 
 
 class LogCanvas(ScrollView, inherit_bindings=False):
@@ -109,7 +112,9 @@ class LogCanvas(ScrollView, inherit_bindings=False):
         self._older: Literal["unknown", "asked", "none"] = "unknown"
         self._preview: Pattern | None = None
         self._timer: Timer | None = None
-        self._ticked = 0.0
+        self._working = False
+        self._return_to_cursor = False
+        self._drawn = 0.0
         self._painted: list[Row] = []
 
     # lines in
@@ -154,17 +159,16 @@ class LogCanvas(ScrollView, inherit_bindings=False):
     # from lines to rows
 
     def _wake(self) -> None:
-        """See to it that new lines are looked at soon, but not more than twenty times a second."""
+        """See to it that new lines are drawn soon, but not more than twenty times a second."""
         if self._timer is None and self.is_running:
-            self._timer = self.set_timer(
-                max(0.001, self._ticked + _TICK - monotonic()), self._tick, name="log view"
-            )
+            wait = _PAUSE if self._working else self._drawn + _FRAME - monotonic()
+            self._timer = self.set_timer(max(0.001, wait), self._look, name="log view")
 
-    def _tick(self) -> None:
+    def _look(self) -> None:
+        """Look at lines for a slice of time; draw when that is done, or a frame is due."""
         self._timer = None
-        self._ticked = monotonic()
         self._search.evict()
-        working = not self._search.advance(_SLICE)
+        self._working = not self._search.advance(_SLICE)
         found, note = self._search.landed()
         if found is not None:
             self._window.go_to(found)
@@ -173,11 +177,16 @@ class LogCanvas(ScrollView, inherit_bindings=False):
             self._note = note
         if len(self._painter.named) != len(self.buffer.sources):
             self._stale()
-        if not working and self._window.settle():
+        if not self._working and self._window.settle():
             self._stale()
-        self._lay_out()
-        if working:  # keys that wait come before the next slice
-            self._ticked = 0.0
+        if not self._working and self._return_to_cursor:
+            self._return_to_cursor = False
+            if not self._window.following and self._window.cursor is not None:
+                self._window.go_to(self._window.cursor)
+        if not self._working or found is not None or monotonic() - self._drawn >= _FRAME:
+            self._drawn = monotonic()
+            self._lay_out()
+        if self._working:
             self._wake()
 
     def _stale(self) -> None:

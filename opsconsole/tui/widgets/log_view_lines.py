@@ -234,8 +234,10 @@ _ATTRIBUTES = {
 
 
 def _foreground(color: Color, dark: bool) -> Style:
-    red, green, blue = color.get_truecolor()
-    light = (299 * red + 587 * green + 114 * blue) / 255_000
-    if light < 0.18 if dark else light > 0.85:
-        return Style.null()
-    return Style(color=color)
+    if color.number is not None and color.number < 16:  # the terminal's own, made to be read
+        near = color.number == 0 if dark else color.number in (7, 15)
+    else:
+        red, green, blue = color.get_truecolor()
+        light = (299 * red + 587 * green + 114 * blue) / 255_000
+        near = light < 0.18 if dark else light > 0.85
+    return Style.null() if near else Style(color=color)

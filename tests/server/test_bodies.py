@@ -1,0 +1,147 @@
+"""Bodies that are huge, slow, cut short or abandoned."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.server.process import ServerProcess, until
+from tests.server.test_routes import error_of
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def small(server: ServerProcess) -> Iterator[ServerProcess]:
+    """A server that takes little: 1 MiB, and half a second of silence."""
+    env = {"OPSCONSOLE_MAX_BODY_BYTES": str(MIB), "OPSCONSOLE_BODY_TIMEOUT": "0.5"}
+    with ServerProcess(env) as small:
+        yield small
+
+
+def open_request(server: ServerProcess, headers: str, body: bytes = b"") -> socket.socket:
+    """A connection on which a request has begun."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    connection.sendall(f"POST /rerank HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode() + body)
+    return connection
+
+
+def read_answer(connection: socket.socket) -> httpx.Response:
+    """One answer with a Content-Length."""
+    stream = connection.makefile("rb")
+    status = int(stream.readline().split()[1])
+    headers = []
+    while line := stream.readline().strip():
+        name, _, value = line.partition(b": ")
+        headers.append((name, value))
+    length = int(dict(headers)[b"content-length"])
+    return httpx.Response(status, headers=headers, content=stream.read(length))
+
+
+def test_too_large_by_its_own_account_is_refused_unread(small: ServerProcess) -> None:
+    with open_request(small, f"Content-Length: {10 * MIB}\r\n") as connection:
+        answer = read_answer(connection)
+    assert answer.status_code == 413
+    assert error_of(answer)["type"] == "body_too_large"
+
+
+def test_too_large_with_expect_continue_is_never_asked_for(small: ServerProcess) -> None:
+    headers = f"Content-Length: {10 * MIB}\r\nExpect: 100-continue\r\n"
+    with open_request(small, headers) as connection:
+        assert read_answer(connection).status_code == 413
+
+
+def test_too_large_without_content_length_is_refused_while_it_streams(
+    small: ServerProcess,
+) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"query":"q","documents":["'
+        for _ in range(40):
+            yield b"x" * 65536
+        yield b'"]}'
+
+    answer = small.post("/rerank", content=pieces())
+    assert answer.status_code == 413
+    assert error_of(answer)["type"] == "body_too_large"
+
+
+def test_the_whole_of_a_refused_body_may_be_sent(small: ServerProcess) -> None:
+    with httpx.Client(base_url=small.url, timeout=30) as client:
+        answer = client.post("/rerank", content=b"x" * (8 * MIB))
+        assert answer.status_code == 413
+        # The connection is not spoiled by it.
+        assert client.get("/health").status_code == 200
+
+
+def test_a_body_of_30_megabytes_passes_the_default_limit(client: httpx.Client) -> None:
+    body = json.dumps({"query": "q", "documents": ["short"], "padding": "x" * (30 * MIB)})
+    answer = client.post("/rerank", content=body.encode())
+    assert answer.status_code == 200
+    answer = client.post("/rerank", content=b"x" * (33 * MIB))
+    assert answer.status_code == 413
+
+
+def test_a_slow_body_is_taken_and_holds_no_place(small: ServerProcess) -> None:
+    body = b'{"query": "q", "documents": ["a"]}'
+    with open_request(small, f"Content-Length: {len(body)}\r\n") as connection:
+        for byte in body[:-1]:
+            connection.sendall(bytes([byte]))
+        controller = small.health()["controller"]
+        assert (controller["active"], controller["waiting"]) == (0, 0)
+        connection.sendall(body[-1:])
+        assert read_answer(connection).status_code == 200
+
+
+def test_a_body_that_stops_coming_times_out(small: ServerProcess) -> None:
+    with open_request(small, "Content-Length: 100\r\n", b'{"query"') as connection:
+        answer = read_answer(connection)
+        assert answer.status_code == 408
+        assert error_of(answer)["type"] == "body_timeout"
+        assert connection.recv(1) == b""
+
+
+def test_a_client_that_leaves_within_its_body_is_counted_as_gone(small: ServerProcess) -> None:
+    before = small.metrics()["cancelled_requests"]
+    open_request(small, "Content-Length: 100\r\n", b'{"query"').close()
+    until(lambda: small.metrics()["cancelled_requests"] == before + 1, "the cancellation")
+
+
+def test_a_client_that_leaves_frees_its_place_and_the_device(server: ServerProcess) -> None:
+    before = server.metrics()["cancelled_requests"]
+    # Minutes of work, of which next to nothing may be done.
+    body = json.dumps({"query": "q", "documents": [f"{i} word" * 100 for i in range(9000)]})
+    head = f"Content-Length: {len(body)}\r\nX-Request-ID: left-alone\r\n"
+    connection = open_request(server, head, body.encode())
+    until(lambda: server.health()["controller"]["active"] == 1, "the request to run")
+    connection.close()
+    until(lambda: server.health()["controller"]["active"] == 0, "the place to be free", 10)
+    assert server.metrics()["cancelled_requests"] == before + 1
+    answer = server.post("/rerank", json={"query": "q", "documents": ["a"]})
+    assert answer.status_code == 200
+    (line,) = [x for x in server.lines() if x.get("request_id") == "left-alone"]
+    assert line["status"] == 499
+
+
+def test_health_and_metrics_answer_while_the_device_is_busy(server: ServerProcess) -> None:
+    answers: list[httpx.Response] = []
+    documents = [f"document number {i}" for i in range(2000)]
+    long = threading.Thread(
+        target=lambda: answers.append(
+            server.post("/v1/rerank", json={"query": "q", "documents": documents})
+        )
+    )
+    long.start()
+    until(lambda: server.health()["controller"]["active"] == 1, "the request to run")
+    for _ in range(20):
+        assert server.get("/health").json()["status"] == "healthy"
+        assert server.get("/metrics").status_code == 200
+    assert not answers, "the request ended too soon to show anything"
+    assert server.health()["controller"]["active"] == 1
+    long.join()
+    assert answers[0].status_code == 200
+    assert len(answers[0].json()["results"]) == 2000

@@ -1,0 +1,51 @@
+"""A model whose answers are no numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from opsconsole.engine.records import EngineStats
+from opsconsole.server.admission import Admission
+from opsconsole.server.health import ailment
+from tests.engine.models import edit_weights, make_cross_encoder
+from tests.server.process import ServerProcess
+from tests.server.test_routes import error_of
+
+
+def test_a_model_of_nan_fails_its_requests_and_degrades_the_server(tmp_path: Path) -> None:
+    folder = make_cross_encoder(tmp_path / "nan")
+
+    def spoil(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["classifier.weight"].fill_(float("nan"))
+
+    edit_weights(folder, spoil)
+    with ServerProcess({"LOCAL_MODEL_PATH": str(folder)}) as server:
+        for failures in (1, 2, 3):
+            assert server.health()["status"] == "healthy"
+            answer = server.post("/rerank", json={"query": "q", "documents": ["a", "b"]})
+            assert answer.status_code == 500
+            assert error_of(answer)["type"] == "engine_error"
+            assert server.health()["engine"]["consecutive_failures"] == failures
+        degraded = server.get("/health")
+        assert degraded.status_code == 200  # it answers, and a balancer may have no other
+        assert degraded.json()["status"] == "degraded"
+        assert degraded.json()["reason"].startswith("3 requests in a row failed: ")
+        metrics = server.metrics()
+        assert metrics["failed_requests"] == 3
+        assert metrics["success_rate"] == 0
+        assert server.post("/rerank", json={"query": "q", "documents": []}).status_code == 200
+
+
+def test_a_device_that_hangs_is_an_ailment() -> None:
+    admission = Admission(4, 64)
+    working = EngineStats(last_forward_age=1.0)
+    silent = EngineStats(last_forward_age=300.0)
+    assert ailment(working, admission, longest_running=500.0) is None
+    assert ailment(silent, admission, longest_running=0.0) is None
+    assert ailment(silent, admission, longest_running=5.0) is None
+    assert ailment(silent, admission, longest_running=90.0) == (
+        "no batch was computed for 90 s while 0 requests run"
+    )
+    assert ailment(EngineStats(), admission, longest_running=61.0) is not None

@@ -1,0 +1,198 @@
+"""The screens over a recorded fleet, at every size and in every set of symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opsconsole.actions import ACTIONS, get
+from opsconsole.fleet import Identity, ServerState, Snapshot
+from opsconsole.profile import Profile, Server
+from opsconsole.tui.app import ConsoleApp
+from opsconsole.tui.widgets.table import Table
+from tests.tui.fleet import fleet, local_profile, recording, replay
+from tests.tui.render import screen_text, wait_for
+
+EVIL = "\x1b]52;c;eA==\x07[/x][@click=app.quit]x[/]\u202e[$primary] [on red]"
+SIZES = [(80, 24), (40, 12), (200, 60), (160, 45), (20, 5)]
+
+
+def console(environment: str = "development", **more: object) -> ConsoleApp:
+    return ConsoleApp(fleet(environment), source=replay(recording(60, 1e9)), **more)  # type: ignore[arg-type]
+
+
+def shows(app: ConsoleApp, *words: str) -> Callable[[], bool]:
+    return lambda: all(word in screen_text(app) for word in words)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("ascii", [False, True], ids=["unicode", "ascii"])
+async def test_every_screen_fits_every_size(size: tuple[int, int], ascii: bool) -> None:
+    app = console(ascii=ascii)
+    async with app.run_test(size=size) as pilot:
+        for mode in ("servers", "logs", "rerank", "host", "servers"):
+            app.act(f"console.{mode}")
+            await wait_for(pilot, lambda mode=mode: app.current_mode == mode)
+            await pilot.pause()
+            text = screen_text(app)
+            assert max(map(len, text.splitlines())) <= size[0]
+            assert text.isascii() or not ascii
+        app.act("console.help")
+        await pilot.pause()
+    assert app.return_code in (0, None)
+
+
+async def test_the_fleet_at_80_by_24_says_what_is_wrong_and_what_to_do() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for(
+            pilot, shows(app, "degraded", "reranker-3", "61/64", "down", "box7", "3/5 up")
+        )
+        await pilot.press("j", "j")
+        await wait_for(pilot, shows(app, "why  3 forwards in a row failed", "try  restart it", "R"))
+
+
+async def test_the_cursor_stays_on_its_server_when_rows_move() -> None:
+    app = console()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_for(pilot, shows(app, "reranker-3"))
+        table = app.screen.query_one(Table)
+        table.cursor = "reranker-3"
+        order = [row.key for row in table.rows]
+        await pilot.press("o")
+        await wait_for(pilot, lambda: [row.key for row in table.rows] != order)
+        assert table.cursor == "reranker-3"
+        assert table.rows[0].key == "box7"  # the sort is by state, the worst first
+
+
+async def test_the_filter_narrows_and_escape_widens() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for(pilot, shows(app, "box7"))
+        await pilot.press("slash", *"reranker", "enter")
+        table = app.screen.query_one(Table)
+        await wait_for(pilot, lambda: len([r for r in table.rows if r.selectable]) == 3)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: len([r for r in table.rows if r.selectable]) == 5)
+
+
+async def test_marks_choose_the_targets() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for(pilot, shows(app, "box7"))
+        await pilot.press("space", "space", "space")
+        table = app.screen.query_one(Table)
+        assert table.targets() == ["reranker-1", "reranker-2", "reranker-3"]
+        await pilot.press("u")
+        assert table.targets() == ["tei-a"]
+
+
+async def test_a_server_of_another_machine_is_not_started() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_for(pilot, shows(app, "box7"))
+        await pilot.press("S")
+        await wait_for(pilot, shows(app, "not run by opsconsole"))
+
+
+async def test_commands_are_completed_and_mistakes_are_named() -> None:
+    app = console()
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await wait_for(pilot, shows(app, "box7"))
+        await pilot.press("colon", *"hos", "tab", "enter")
+        await wait_for(pilot, lambda: app.current_mode == "host")
+        await pilot.press("colon", *"servrs", "enter")
+        await wait_for(pilot, shows(app, "did you mean 'servers'?"))
+
+
+async def test_help_and_palette_list_what_the_registry_lists() -> None:
+    app = console()
+    async with app.run_test(size=(120, 50)) as pilot:
+        await pilot.press("question_mark")
+        await wait_for(pilot, shows(app, "Keys and commands", "Stop the daemon"))
+        offered = [command.help for command in app.get_system_commands(app.screen_stack[-2])]
+    assert get("server.stop").help in offered
+    assert {action.help for action in ACTIONS} >= set(offered)
+
+
+async def test_production_is_loud_and_read_only_until_its_name_is_typed() -> None:
+    app = console("production")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_for(pilot, shows(app, "PRODUCTION", "read-only"))
+        await pilot.press("R")
+        await wait_for(pilot, shows(app, "restart is refused"))
+        await pilot.press("U")
+        await wait_for(pilot, shows(app, "Unlock production profile gpu-fleet?"))
+        await pilot.press("y", *"es", "enter")
+        await pilot.pause()
+        assert app.read_only
+        await pilot.press(*"gpu-fleet", "enter")
+        await wait_for(pilot, lambda: not app.read_only)
+
+
+async def test_read_only_by_flag_cannot_be_unlocked() -> None:
+    app = console(read_only=True)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("U")
+        await wait_for(pilot, shows(app, "opened with --read-only"))
+        assert app.read_only
+        refused = [action for action in ACTIONS if action.mutates]
+        assert refused
+        assert not any(app.can(action, app.screen) for action in refused)
+
+
+async def test_foreign_strings_are_only_text() -> None:
+    profile = Profile(
+        name="p", title=EVIL, servers=(Server(name="a", url="http://127.0.0.1:1"),)
+    )  # fmt: skip
+    snapshot = Snapshot(
+        server="a", at=1e9, clock=1e9, state=ServerState.DEGRADED, poll_seconds=0, detail=EVIL,
+        identity=Identity(model=EVIL, device=EVIL, backend=EVIL, dtype=EVIL, version=EVIL),
+    )  # fmt: skip
+    app = ConsoleApp(profile, source=replay([snapshot]))
+    async with app.run_test(size=(200, 40), notifications=True) as pilot:
+        await wait_for(pilot, shows(app, "degraded"))
+        app.say(EVIL)
+        await pilot.press("enter")
+        await wait_for(pilot, shows(app, "Answers there", "[@click=app.quit]x[/]"))
+        text = screen_text(app)
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        strips = app.screen._compositor.render_strips()
+        links = [str(s.style.meta) for strip in strips for s in strip if s.style and s.style.meta]
+        assert not any("quit" in link for link in links)
+
+
+async def test_no_color_keeps_states_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for(pilot, shows(app, "● up", "▲ degraded", "× down", "▌"))
+
+
+async def test_another_profile_can_be_opened_and_a_broken_one_not(tmp_path: Path) -> None:
+    local_profile(tmp_path)
+    (tmp_path / "broken.yaml").write_text("name: x\nservrs: []\n")
+    app = console()
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await wait_for(pilot, shows(app, "box7"))
+        app.act("console.profile", str(tmp_path / "broken.yaml"))
+        await wait_for(pilot, shows(app, "servrs", "gpu-fleet"))
+        app.act("console.logs")
+        await pilot.pause()
+        app.act("console.profile", str(tmp_path / "here.yaml"))
+        await wait_for(pilot, lambda: app.profile.name == "here")
+        app.act("console.servers")
+        await wait_for(pilot, shows(app, "local-0", "stopped"))
+
+
+async def test_a_model_that_shrinks_and_grows_while_it_is_shown() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for(pilot, shows(app, "box7"))
+        for size in ((20, 5), (200, 60), (40, 12), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        await wait_for(pilot, shows(app, "box7", "degraded"))
