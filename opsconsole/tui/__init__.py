@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from opsconsole.profile import Profile
 
 
@@ -19,4 +21,6 @@ def run(
     app = ConsoleApp(profile, start=start, read_only=read_only, ascii=ascii)
     with guarded_stderr():
         app.run()
+    if app.crash:
+        print(app.crash, file=sys.stderr)
     return app.return_code or None

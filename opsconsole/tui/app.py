@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -93,6 +92,7 @@ class ConsoleApp(App[int]):
         self.read_only = read_only or profile.environment == "production"
         self.operator = Operator(self)
         self.mouse_on = True
+        self.crash = ""
         self.log_sources: list[str] = []
         self.rank_with: str | None = None
         self._start_daemons = start
@@ -173,9 +173,8 @@ class ConsoleApp(App[int]):
         # Textual's own prints the values of variables, API keys among them, into the scrollback.
         error = self._exception or sys.exc_info()[1]
         where = write_crash(error) if error is not None else None
-        text = f"opsconsole crashed: {type(error).__name__}"
-        text += f"; the trace is in {where}" if where else ""
-        self._exit_renderables.append(Text(f"{text}\nDaemons are not affected.\n"))
+        self.crash = f"opsconsole crashed: {type(error).__name__}; daemons are not affected"
+        self.crash += f"\nthe trace is in {where}" if where else ""
         self._close_messages_no_wait()
 
     # Words

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,9 @@ from opsconsole.daemon.identity import identify, read_stat
 from opsconsole.daemon.spawn import spawn
 from opsconsole.daemon.watch import Child
 from tests.daemon.bed import alive, until
+
+# A keeper has one thread; a test runner may have more, which Python 3.12 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 @pytest.fixture(params=["waitid", "waitpid"])
@@ -49,7 +53,7 @@ def begin(
         ("raise SystemExit(3)", Exit(code=3), "exit 3"),
         ("", Exit(code=0), "exit 0"),
         ("import os; os.kill(os.getpid(), 9)", Exit(signum=9), "signal 9 (SIGKILL)"),
-        ("import os; os.kill(os.getpid(), 34)", Exit(signum=34), "signal 34"),
+        ("import os; os.kill(os.getpid(), 34)", Exit(signum=34), "signal 34 (SIGRTMIN)"),
     ],
 )
 def test_how_a_child_ended(
@@ -59,8 +63,7 @@ def test_how_a_child_ended(
     found = until("its end", child.ended)
     assert found == expected
     assert child.ended() == expected  # and again
-    if expected.signum != 34:  # SIGRTMIN has a name on Linux
-        assert str(found) == words
+    assert str(found) == words
 
 
 def test_a_living_child(begin: Callable[[str], Child]) -> None:
@@ -80,9 +83,9 @@ def test_unknown_ends_have_words() -> None:
 
 
 def test_the_pid_is_told_before_the_program_begins(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
 ) -> None:
-    marker = tmp_path_factory.mktemp("spawn") / "begun"
+    marker = tmp_path / "begun"
     log = os.open(os.devnull, os.O_WRONLY)
     seen: list[tuple[int, bool, bool]] = []
 
@@ -97,9 +100,9 @@ def test_the_pid_is_told_before_the_program_begins(
 
 
 def test_a_server_whose_keeper_dies_before_it_is_recorded_never_begins(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
 ) -> None:
-    marker = tmp_path_factory.mktemp("spawn") / "begun"
+    marker = tmp_path / "begun"
     told, tell = os.pipe()
     keeper = os.fork()
     if keeper == 0:
@@ -124,12 +127,12 @@ def test_a_server_whose_keeper_dies_before_it_is_recorded_never_begins(
 def test_a_program_that_cannot_be_started() -> None:
     log = os.open(os.devnull, os.O_WRONLY)
     descriptors = set(os.listdir("/proc/self/fd"))
+    pids: list[int] = []
     with pytest.raises(FileNotFoundError, match="/no/such/program"):
-        spawn(["/no/such/program"], os.environ, log, lambda pid: None)
+        spawn(["/no/such/program"], os.environ, log, pids.append)
     assert set(os.listdir("/proc/self/fd")) == descriptors
     os.close(log)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # nothing is left to reap
+    assert read_stat(pids[0]) is None  # nothing is left to reap
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,19 @@ def server() -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="session")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One request runs, two wait; a body of 8 MiB at most, and a second of silence."""
+    env = {
+        "MAX_PARALLEL_REQUESTS": "1",
+        "MAX_QUEUE_SIZE": "2",
+        "OPSCONSOLE_MAX_BODY_BYTES": str(8 << 20),
+        "OPSCONSOLE_BODY_TIMEOUT": "1",
+    }
+    with ServerProcess(env, folder=tmp_path_factory.mktemp("strict")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def client(server: ServerProcess) -> Iterator[httpx.Client]:
     """A client with a connection to it."""
     with httpx.Client(base_url=server.url, timeout=DEADLINE) as client:

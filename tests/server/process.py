@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,12 +67,13 @@ class ServerProcess:
     ) -> None:
         self._wait = wait
         self._argv = argv or [sys.executable, "-m", "opsconsole.server"]
-        self._temporary = tempfile.TemporaryDirectory() if folder is None else None
-        self.log = (Path(self._temporary.name) if self._temporary else folder) / "server.log"  # type: ignore[operator]
+        self._temporary = Path(tempfile.mkdtemp()) if folder is None else None
+        self.log = (folder or Path(self._temporary or "")) / "server.log"
         self.env = (
             clean_environ() | {"PORT": "0", "OPSCONSOLE_LOG_FILE": str(self.log)} | dict(env or {})
         )
-        self.port = int(self.env["PORT"])
+        self.port = 0
+        """The real one once it listens."""
 
     def __enter__(self) -> ServerProcess:
         with self.log.open("ab") as out:
@@ -103,7 +105,7 @@ class ServerProcess:
                 self.process.kill()
                 self.process.wait()
         if self._temporary is not None:
-            self._temporary.cleanup()
+            shutil.rmtree(self._temporary)
 
     @property
     def pid(self) -> int:
@@ -157,7 +159,9 @@ class ServerProcess:
         return self.get("/metrics").json()  # type: ignore[no-any-return]
 
 
-def run_to_end(env: Mapping[str, str], argv: list[str] | None = None) -> tuple[int, list[dict[str, Any]]]:
+def run_to_end(
+    env: Mapping[str, str], argv: list[str] | None = None
+) -> tuple[int, list[dict[str, Any]]]:
     """(exit code, log lines) of a server that ends by itself."""
     with ServerProcess(env, wait=None, argv=argv) as server:
         code = server.wait()

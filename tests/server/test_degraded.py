@@ -1,10 +1,11 @@
-"""A model whose answers are no numbers."""
+"""A model of which some answers are no numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 
 from opsconsole.engine.records import EngineStats
 from opsconsole.server.admission import Admission
@@ -16,15 +17,17 @@ from tests.server.test_routes import error_of
 
 def test_a_model_of_nan_fails_its_requests_and_degrades_the_server(tmp_path: Path) -> None:
     folder = make_cross_encoder(tmp_path / "nan")
+    zebra = Tokenizer.from_file(str(folder / "tokenizer.json")).token_to_id("zebra")
 
+    # Weights that are wrong all over do not get past loading.
     def spoil(tensors: dict[str, torch.Tensor]) -> None:
-        tensors["classifier.weight"].fill_(float("nan"))
+        tensors["bert.embeddings.word_embeddings.weight"][zebra].fill_(float("nan"))
 
     edit_weights(folder, spoil)
     with ServerProcess({"LOCAL_MODEL_PATH": str(folder)}) as server:
         for failures in (1, 2, 3):
             assert server.health()["status"] == "healthy"
-            answer = server.post("/rerank", json={"query": "q", "documents": ["a", "b"]})
+            answer = server.post("/rerank", json={"query": "q", "documents": ["a", "zebra"]})
             assert answer.status_code == 500
             assert error_of(answer)["type"] == "engine_error"
             assert server.health()["engine"]["consecutive_failures"] == failures
@@ -35,7 +38,10 @@ def test_a_model_of_nan_fails_its_requests_and_degrades_the_server(tmp_path: Pat
         metrics = server.metrics()
         assert metrics["failed_requests"] == 3
         assert metrics["success_rate"] == 0
-        assert server.post("/rerank", json={"query": "q", "documents": []}).status_code == 200
+        # One that succeeds, and all is well again.
+        answer = server.post("/rerank", json={"query": "q", "documents": ["a", "horse"]})
+        assert answer.status_code == 200
+        assert server.health()["status"] == "healthy"
 
 
 def test_a_device_that_hangs_is_an_ailment() -> None:

@@ -85,7 +85,7 @@ def test_sigterm_under_load_answers_every_accepted_request() -> None:
     with ServerProcess(env) as server:
         load = Load(server, clients=8)
         long: list[httpx.Response] = []
-        body = {"query": "q", "documents": [f"number {i} of many" for i in range(1000)]}
+        body = {"query": "q", "documents": [f"number {i} of many" for i in range(400)]}
         thread = threading.Thread(target=lambda: long.append(server.post("/v1/rerank", json=body)))
         thread.start()
         until(lambda: len(load.statuses) > 50, "some load")
@@ -103,7 +103,7 @@ def test_sigterm_under_load_answers_every_accepted_request() -> None:
         assert set(load.statuses) == {200}
         assert load.closing >= 1
         assert long[0].status_code == 200
-        assert len(long[0].json()["results"]) == 1000
+        assert len(long[0].json()["results"]) == 400
         requests = [line for line in server.lines() if line["message"] == "request"]
         assert len(requests) == len(load.statuses) + 1
 
@@ -132,13 +132,15 @@ def test_the_grace_time_ends_even_a_request_without_end() -> None:
 
 
 def test_an_idle_server_stops_at_once() -> None:
-    with ServerProcess() as server:
-        # A poller's idle connection must not hold it up.
-        with httpx.Client(base_url=server.url) as client:
-            client.get("/health")
-            start = time.monotonic()
-            assert server.stop() == 0
-            assert time.monotonic() - start < 10  # the grace time is 30
+    # A poller's idle connection must not hold it up.
+    with (
+        ServerProcess(wait="listening") as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
+        client.get("/health")
+        start = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - start < 15  # the grace time is 30
 
 
 @pytest.mark.parametrize(

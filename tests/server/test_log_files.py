@@ -7,19 +7,12 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.server.process import ServerProcess, until
-
-
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(folder=tmp_path_factory.mktemp("log")) as server:
-        yield server
 
 
 def ids(server: ServerProcess, path: Path, prefix: str) -> list[str]:
@@ -30,12 +23,12 @@ def ids(server: ServerProcess, path: Path, prefix: str) -> list[str]:
     ]
 
 
-def test_rotation_under_load_loses_no_line(logged: ServerProcess) -> None:
+def test_rotation_under_load_loses_no_line(strict: ServerProcess) -> None:
     sent: list[str] = []
     stop = threading.Event()
 
     def run(number: int) -> None:
-        with httpx.Client(base_url=logged.url, timeout=60) as client:
+        with httpx.Client(base_url=strict.url, timeout=60) as client:
             i = 0
             while not stop.is_set():
                 name = f"rotate-{number}-{i}"
@@ -44,60 +37,58 @@ def test_rotation_under_load_loses_no_line(logged: ServerProcess) -> None:
                 sent.append(name)
                 i += 1
 
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(3)]
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(2)]
     for thread in threads:
         thread.start()
     rotated = []
     for turn in range(3):
         until(lambda least=60 * (turn + 1): len(sent) > least, "requests")
-        rotated.append(logged.log.with_suffix(f".{turn}"))
-        logged.log.rename(rotated[-1])
-        logged.signal(signal.SIGUSR1)
-        until(lambda: logged.log.exists() and ids(logged, logged.log, "rotate"), "a new file")
+        rotated.append(strict.log.with_suffix(f".{turn}"))
+        strict.log.rename(rotated[-1])
+        strict.signal(signal.SIGUSR1)
+        until(lambda: strict.log.exists() and ids(strict, strict.log, "rotate"), "a new file")
     stop.set()
     for thread in threads:
         thread.join()
     last = sent[-1]
-    until(lambda: last in ids(logged, logged.log, "rotate"), "the last line")
-    found = Counter(
-        name for path in (*rotated, logged.log) for name in ids(logged, path, "rotate")
-    )
+    until(lambda: last in ids(strict, strict.log, "rotate"), "the last line")
+    found = Counter(name for path in (*rotated, strict.log) for name in ids(strict, path, "rotate"))
     assert found == Counter(sent)
 
 
-def test_a_folder_that_is_gone_leaves_the_old_log(logged: ServerProcess) -> None:
-    aside = logged.log.parent.with_name("aside")
-    logged.log.parent.rename(aside)
+def test_a_folder_that_is_gone_leaves_the_old_log(strict: ServerProcess) -> None:
+    aside = strict.log.parent.with_name("aside")
+    strict.log.parent.rename(aside)
     try:
-        logged.signal(signal.SIGUSR1)
-        assert logged.post("/rerank", json={"query": "q", "documents": []}).status_code == 200
+        strict.signal(signal.SIGUSR1)
+        assert strict.post("/rerank", json={"query": "q", "documents": []}).status_code == 200
         message = "the log cannot be opened anew"
         until(
-            lambda: any(x["message"] == message for x in logged.lines(aside / logged.log.name)),
+            lambda: any(x["message"] == message for x in strict.lines(aside / strict.log.name)),
             message,
         )
     finally:
-        aside.rename(logged.log.parent)
+        aside.rename(strict.log.parent)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of another process: Linux only")
-def test_a_full_disk_does_not_disturb_serving(logged: ServerProcess) -> None:
-    size = logged.log.stat().st_size
+def test_a_full_disk_does_not_disturb_serving(strict: ServerProcess) -> None:
+    size = strict.log.stat().st_size
     limit = resource.RLIMIT_FSIZE
-    _, hard = resource.prlimit(logged.pid, limit)
-    resource.prlimit(logged.pid, limit, (size + 100, hard))
+    _, hard = resource.prlimit(strict.pid, limit)
+    resource.prlimit(strict.pid, limit, (size + 100, hard))
     body = {"query": "q", "documents": ["a"]}
     for _ in range(5):
-        assert logged.post("/rerank", json=body).status_code == 200
-    assert logged.log.stat().st_size == size + 100
-    resource.prlimit(logged.pid, limit, (hard, hard))
-    answer = logged.post("/rerank", json=body, headers={"X-Request-ID": "room-again"})
+        assert strict.post("/rerank", json=body).status_code == 200
+    assert strict.log.stat().st_size == size + 100
+    resource.prlimit(strict.pid, limit, (hard, hard))
+    answer = strict.post("/rerank", json=body, headers={"X-Request-ID": "room-again"})
     assert answer.status_code == 200
     tail = until(
-        lambda: b"room-again" in logged.log.read_bytes() and logged.log.read_bytes()[size:],
+        lambda: b"room-again" in strict.log.read_bytes() and strict.log.read_bytes()[size:],
         "lines after the disk had room again",
     )
-    torn, lost, line, *rest = tail.split(b"\n")
+    torn, lost, line, *_ = tail.split(b"\n")
     assert len(torn) == 100
     assert b"log lines lost: 5" in lost
     assert b"room-again" in line

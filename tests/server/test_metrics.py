@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -63,7 +64,7 @@ def test_quantiles_are_as_near_as_the_buckets_allow() -> None:
 
 
 def test_bounds_rise_in_small_steps() -> None:
-    assert all(1 < high / low <= 2 for low, high in zip(BOUNDS, BOUNDS[1:], strict=False))
+    assert all(1 < high / low <= 2 for low, high in pairwise(BOUNDS))
     assert BOUNDS[0] < 0.001
     assert BOUNDS[-1] >= 60
 

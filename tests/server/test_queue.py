@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from tests.server.process import ServerProcess, until
 from tests.server.test_bodies import open_request
 from tests.server.test_routes import error_of
-
-
-@pytest.fixture(scope="module")
-def narrow() -> Iterator[ServerProcess]:
-    with ServerProcess({"MAX_PARALLEL_REQUESTS": "1", "MAX_QUEUE_SIZE": "2"}) as server:
-        yield server
 
 
 class Blocker:
@@ -36,49 +28,49 @@ class Blocker:
         self._connection.close()
 
 
-def test_a_full_queue_refuses_at_once_and_the_others_succeed(narrow: ServerProcess) -> None:
-    before = narrow.metrics()["rejected_requests"]
+def test_a_full_queue_refuses_at_once_and_the_others_succeed(strict: ServerProcess) -> None:
+    before = strict.metrics()["rejected_requests"]
     waiting: list[httpx.Response] = []
     body = {"query": "q", "documents": ["a"]}
     threads = [
-        threading.Thread(target=lambda: waiting.append(narrow.post("/rerank", json=body)))
+        threading.Thread(target=lambda: waiting.append(strict.post("/rerank", json=body)))
         for _ in range(2)
     ]
-    with Blocker(narrow):
+    with Blocker(strict):
         for thread in threads:
             thread.start()
-        until(lambda: narrow.health()["controller"]["waiting"] == 2, "two to wait")
-        refused = narrow.post("/rerank", json=body)
+        until(lambda: strict.health()["controller"]["waiting"] == 2, "two to wait")
+        refused = strict.post("/rerank", json=body)
         assert refused.status_code == 503
         assert error_of(refused)["type"] == "queue_full"
         assert int(refused.headers["retry-after"]) >= 1
         # Before a byte of its body was read.
-        with open_request(narrow, "Content-Length: 1000\r\n") as connection:
+        with open_request(strict, "Content-Length: 1000\r\n") as connection:
             assert connection.recv(12) == b"HTTP/1.1 503"
         assert not waiting
-        assert narrow.health()["status"] == "healthy"
+        assert strict.health()["status"] == "healthy"
     for thread in threads:
         thread.join()
     assert [answer.status_code for answer in waiting] == [200, 200]
-    metrics = narrow.metrics()
+    metrics = strict.metrics()
     assert metrics["rejected_requests"] == before + 2
     assert metrics["rejected_by_reason"]["queue_full"] == before + 2
     assert metrics["success_rate"] < 1
     assert metrics["queue_time"]["max_ms"] > 1
 
 
-def test_who_leaves_the_queue_makes_room(narrow: ServerProcess) -> None:
+def test_who_leaves_the_queue_makes_room(strict: ServerProcess) -> None:
     body = b'{"query": "q", "documents": ["a"]}'
     head = f"Content-Length: {len(body)}\r\n"
-    with Blocker(narrow):
-        first, second = (open_request(narrow, head, body) for _ in range(2))
-        until(lambda: narrow.health()["controller"]["waiting"] == 2, "two to wait")
+    with Blocker(strict):
+        first, second = (open_request(strict, head, body) for _ in range(2))
+        until(lambda: strict.health()["controller"]["waiting"] == 2, "two to wait")
         first.close()
-        until(lambda: narrow.health()["controller"]["waiting"] == 1, "one to leave")
-        third = open_request(narrow, head, body)
-        until(lambda: narrow.health()["controller"]["waiting"] == 2, "another to wait")
+        until(lambda: strict.health()["controller"]["waiting"] == 1, "one to leave")
+        third = open_request(strict, head, body)
+        until(lambda: strict.health()["controller"]["waiting"] == 2, "another to wait")
     for connection in (second, third):
         assert connection.recv(12) == b"HTTP/1.1 200"
         connection.close()
-    controller = narrow.health()["controller"]
+    controller = strict.health()["controller"]
     assert (controller["active"], controller["waiting"]) == (0, 0)

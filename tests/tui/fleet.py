@@ -28,7 +28,7 @@ def fleet(environment: str = "development") -> Profile:
 
 
 def _counters(second: int, rate: float, slow: float, failed: float, waiting: float) -> Counters:
-    n = rate * (second + 1)
+    n = rate * (second + 1) + 0.6 * rate * math.sin(second / 4)
     shares = (0.02, 0.1, 0.5 - slow / 2, 0.8 - slow / 2, 0.95 - slow, 0.97 - slow, 0.98 - slow,
               0.99 - slow / 2, 1, 1)  # fmt: skip
     return Counters(

@@ -137,6 +137,8 @@ class Footer(FrameWidget):
         """What is shown, before it is cut to the width."""
         own = [a for a in in_scope(*self.scopes) if a.footer and a.key]
         everywhere = [a for a in in_scope(Scope.CONSOLE) if a.footer and a.key]
+        if self.console_app.read_only and not self.console_app.forced_read_only:
+            everywhere.insert(0, get("console.readonly"))
         taken = {key for action in own for key in action.key.split(",")}
         return [*own, *(a for a in everywhere if a.key not in taken)]
 
@@ -165,7 +167,8 @@ class Footer(FrameWidget):
         words = f"{self.color('dim')} strike" if refused else self.color("dim")
         part = Text()
         part.append(action.key_label, key)
-        part.append(f" {action.title}", words)
+        part.append(" ")
+        part.append(action.title, words)
         part.append("   ")
         return part
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import ClassVar, Literal
@@ -13,7 +14,6 @@ from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollDown, ScrollTo, ScrollUp
 from textual.strip import Strip
-from textual.timer import Timer
 
 from opsconsole.logs import Level, LogBuffer, LogLine, Pattern, merge_by_time
 from opsconsole.text import clean_line
@@ -111,7 +111,7 @@ class LogCanvas(ScrollView, inherit_bindings=False):
         self._note = ""
         self._older: Literal["unknown", "asked", "none"] = "unknown"
         self._preview: Pattern | None = None
-        self._timer: Timer | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._working = False
         self._return_to_cursor = False
         self._drawn = 0.0
@@ -162,7 +162,10 @@ class LogCanvas(ScrollView, inherit_bindings=False):
         """See to it that new lines are drawn soon, but not more than twenty times a second."""
         if self._timer is None and self.is_running:
             wait = _PAUSE if self._working else self._drawn + _FRAME - monotonic()
-            self._timer = self.set_timer(max(0.001, wait), self._look, name="log view")
+            # not set_timer: in Textual 8.2.8 a one-shot timer is lost when the process is held up
+            # for its delay between two lines of Timer._run, and this view would stand still
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(_PAUSE, wait), self.call_next, self._look)
 
     def _look(self) -> None:
         """Look at lines for a slice of time; draw when that is done, or a frame is due."""
@@ -301,6 +304,10 @@ class LogCanvas(ScrollView, inherit_bindings=False):
     def on_mount(self) -> None:
         self._resize()
         self._wake()
+
+    def on_unmount(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def on_resize(self) -> None:
         self._resize()

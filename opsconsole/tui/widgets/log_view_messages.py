@@ -82,7 +82,7 @@ class StateChanged(LogMessage):
         self.state = state
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, StateChanged)
+        return isinstance(message, StateChanged) and message.view is self.view
 
 
 class PromptRequested(LogMessage):
