@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opsconsole.daemon import logfile
 from opsconsole.daemon.exits import UNFIXABLE, Exit, backoff
 from opsconsole.daemon.folder import remove, write
 from opsconsole.daemon.group import Ending, environ_of
 from opsconsole.daemon.identity import Handle, Identity, argv_hash, boot_id, identify, read_stat
+from opsconsole.daemon.journal import Journal
 from opsconsole.daemon.notes import open_notes, say
 from opsconsole.daemon.probe import Answer, Probe
 from opsconsole.daemon.record import Record, Spec
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 UNREADY_AFTER = 3
 """Failed health checks in a row that make a running server unready."""
-_RETRY_SAVE = 1.0
 _FAR = 3600.0
 _LAST_WORDS = 20
 
@@ -42,11 +43,10 @@ class Supervisor:
         self._folder = folder
         self._spec = spec
         self._wake = wake
-        self._record = Record(
+        first = Record(
             DaemonState.STARTING, time.time(), boot_id(), port=spec.port, detail="starting"
         )
-        self._unsaved = False
-        self._save_at = 0.0
+        self._journal = Journal(folder, first)
         self._environ: dict[str, str] = dict(os.environ)
         self._server: Child | Adopted | None = None
         self._exit: Exit | None = None
@@ -63,7 +63,7 @@ class Supervisor:
 
     def prepare(self) -> None:
         """Write the first state; raises OSError when the folder cannot be written."""
-        self._folder.write_record(self._record)
+        self._folder.write_record(self._journal.record)
 
     def adopt(self, record: Record) -> None:
         """Take over the server of ``record``; the server itself is not touched.
@@ -75,11 +75,12 @@ class Supervisor:
         handle = Handle.claim(record.server)
         now = time.monotonic()
         state = record.state if record.state in ALIVE else DaemonState.STARTING
-        self._record = record._replace(state=state, desired="running", survivors=[])
+        taken = record._replace(state=state, desired="running", survivors=[])
+        self._journal = Journal(self._folder, taken)
         self._launched_at = now
         self._ready_at = now if record.ready else None
         if handle is None:
-            self._update(server=None, last_exit=str(Exit()))
+            self._journal.change(server=None, last_exit=str(Exit()))
             self._decide(Exit(), now)
             return
         self._server = Adopted(handle)
@@ -88,7 +89,7 @@ class Supervisor:
         if found:
             self._environ = {os.fsdecode(k): os.fsdecode(v) for k, v in found.items()}
         say(f"adopted the running server, process {record.server.pid}")
-        self._update(detail="adopted by a new keeper")
+        self._journal.change(detail="adopted by a new keeper")
 
     def launch(self) -> None:
         """Start the server."""
@@ -96,8 +97,10 @@ class Supervisor:
         self._retry_at = _FAR
         open_notes(self._folder.keeper_log)
         self._rotate(now)
-        starts = [start for start in self._record.starts if start > now - self._spec.start_window]
-        self._update(
+        starts = [
+            start for start in self._journal.record.starts if start > now - self._spec.start_window
+        ]
+        self._journal.change(
             state=DaemonState.STARTING,
             starts=[*starts, now],
             started_at=time.time(),
@@ -118,26 +121,25 @@ class Supervisor:
             return
         finally:
             os.close(log)
-        identity = identify(pid) or self._record.server
+        identity = identify(pid) or self._journal.record.server
         assert identity is not None
         self._server = Child(identity)
-        self._update(server=identity)
+        self._journal.change(server=identity)
         self._write_pid(pid)
         say(f"started process {pid}")
 
     def run(self) -> None:
         """Watch until there is nothing left to watch."""
-        while self._record.state not in ENDED and not self._gave_up:
+        while self._journal.record.state not in ENDED and not self._gave_up:
             self._wait(self._step())
-        if self._unsaved:
-            self._save(time.monotonic())
+        self._journal.retry(math.inf)
 
     # One step
 
     def _step(self) -> float:
         """Look at everything; returns when to look again at the latest, monotonic seconds."""
         now = time.monotonic()
-        if self.stop_asked and self._record.desired != "stopped":
+        if self.stop_asked and self._journal.record.desired != "stopped":
             self._stop(now)
         if self._server is not None:
             if self._exit is None:
@@ -147,10 +149,10 @@ class Supervisor:
             if self._ending is not None:
                 return self._step_ending(now)
             return self._step_alive(now)
-        if self._record.state is DaemonState.BACKOFF:
+        if self._journal.record.state is DaemonState.BACKOFF:
             if now >= self._retry_at or self.retry_asked:
                 self.retry_asked = False
-                self._update(restarts=self._record.restarts + 1)
+                self._journal.change(restarts=self._journal.record.restarts + 1)
                 self.launch()
                 return now
             return self._retry_at
@@ -167,11 +169,11 @@ class Supervisor:
             if answer is not None:
                 self._probe = None
                 self._judge(answer, now)
-        if self._record.state is DaemonState.STARTING:
+        if self._journal.record.state is DaemonState.STARTING:
             deadline = self._launched_at + self._spec.start_timeout
             if now >= deadline:
                 self._failure = f"not ready within {self._spec.start_timeout:g} s"
-                say(f"{self._failure}: {self._record.detail}")
+                say(f"{self._failure}: {self._journal.record.detail}")
                 self._begin_ending(now)
                 return now
         else:
@@ -187,7 +189,7 @@ class Supervisor:
             if stat is None or stat.session != leader:
                 ready = False
                 detail = f"port {self._spec.port} is answered by another process, {answer.pid}"
-        state = self._record.state
+        state = self._journal.record.state
         if ready:
             self._probes_failed = 0
             if self._ready_at is None:
@@ -197,7 +199,7 @@ class Supervisor:
                 identity = self._server.identity
                 if isinstance(self._server, Child):
                     identity = self._server.identity = identify(leader) or identity
-                self._update(
+                self._journal.change(
                     state=DaemonState.RUNNING,
                     server=identity,
                     ready=True,
@@ -207,10 +209,10 @@ class Supervisor:
         else:
             self._probes_failed += 1
             if state is DaemonState.RUNNING and self._probes_failed >= UNREADY_AFTER:
-                self._update(state=DaemonState.UNREADY, ready=False, detail=detail)
-        if ready or self._record.state is not DaemonState.RUNNING:
-            self._update(detail=detail)
-        waiting = self._record.state is DaemonState.STARTING
+                self._journal.change(state=DaemonState.UNREADY, ready=False, detail=detail)
+        if ready or self._journal.record.state is not DaemonState.RUNNING:
+            self._journal.change(detail=detail)
+        waiting = self._journal.record.state is DaemonState.STARTING
         pause = self._spec.probe_starting if waiting else self._spec.probe_interval
         self._probe_at = now + pause
 
@@ -218,7 +220,7 @@ class Supervisor:
 
     def _not_started(self, error: OSError, now: float) -> None:
         what = f"cannot start {self._spec.argv[0]}: {error.strerror}"
-        self._update(server=None, last_exit="not started")
+        self._journal.change(server=None, last_exit="not started")
         if error.errno in (errno.EAGAIN, errno.ENOMEM):  # the machine is out of breath
             self._failure = what
             self._decide(Exit(), now)
@@ -228,10 +230,10 @@ class Supervisor:
     def _stop(self, now: float) -> None:
         # Written down before anything is signalled: nothing may start between TERM and KILL.
         if self._server is None:
-            self._update(desired="stopped", server=None)
+            self._journal.change(desired="stopped", server=None)
             self._end(DaemonState.STOPPED, "stopped")
             return
-        self._update(
+        self._journal.change(
             desired="stopped", state=DaemonState.STOPPING, ready=False, detail="asked to end"
         )
         grace = self._spec.stop_grace
@@ -250,14 +252,14 @@ class Supervisor:
         assert self._ending is not None
         if now >= self._ending.next_at or self._exit is not None:
             self._ending.step(now)
-        if self._ending.survivors != self._record.survivors:
-            self._update(survivors=self._ending.survivors)
+        if self._ending.survivors != self._journal.record.survivors:
+            self._journal.change(survivors=self._ending.survivors)
         if self._ending.done:
             self._emptied(now)
             return now
         if self._ending.failed:
             pids = ", ".join(map(str, self._ending.survivors))
-            self._update(
+            self._journal.change(
                 state=DaemonState.STOPPING, ready=False, detail=f"KILL does not end process {pids}"
             )
         return self._ending.next_at
@@ -274,15 +276,15 @@ class Supervisor:
         self._server.release()
         self._server = self._exit = self._ending = None
         remove(self._folder.pid)
-        self._update(server=None, ready=False, survivors=[], last_exit=str(ended))
+        self._journal.change(server=None, ready=False, survivors=[], last_exit=str(ended))
         say(f"the server has ended: {ended}")
         self._decide(ended, now)
 
     def _decide(self, ended: Exit, now: float) -> None:
         """What follows the end of a server: another start, or none."""
-        spec, record = self._spec, self._record
+        spec, record = self._spec, self._journal.record
         if self.stop_asked:
-            self._update(desired="stopped")
+            self._journal.change(desired="stopped")
             self._end(DaemonState.STOPPED, "stopped")
             return
         words = logfile.last_lines(self._folder.log, _LAST_WORDS)
@@ -307,8 +309,8 @@ class Supervisor:
         failures = 1 if recovered else record.failures + 1
         delay = backoff(spec.backoff, failures, spec.backoff_max)
         self._retry_at = now + delay
-        say(f"starting again in {delay:.1f} s after {why}")
-        self._update(
+        say(f"starting again in {delay:.3g} s after {why}")
+        self._journal.change(
             state=DaemonState.BACKOFF,
             ready=False,
             failures=failures,
@@ -320,35 +322,14 @@ class Supervisor:
         say(f"{state}: {detail}")
         for line in words or ():
             say(f"  | {line}")
-        self._update(state=state, ready=False, backoff_until=None, detail=detail)
+        self._journal.change(state=state, ready=False, backoff_until=None, detail=detail)
 
     # Files
 
     def _forked(self, pid: int) -> None:
         stat = read_stat(pid)
         start = stat.start if stat is not None else 0.0
-        self._update(server=Identity(pid, start, boot_id(), argv_hash(self._spec.argv)))
-
-    def _update(self, **changes: Any) -> None:
-        """Change the record and write it down."""
-        if changes.get("state", self._record.state) is not self._record.state:
-            changes["since"] = time.time()
-        changed = self._record._replace(**changes)
-        if changed != self._record:
-            self._record = changed
-            self._save(time.monotonic())
-
-    def _save(self, now: float) -> None:
-        try:
-            self._folder.write_record(self._record)
-        except OSError as error:
-            # A full disk must not take the server down with it: go on, and try again.
-            if not self._unsaved:
-                say(f"state.json cannot be written: {error.strerror}")
-            self._unsaved = True
-            self._save_at = now + _RETRY_SAVE
-        else:
-            self._unsaved = False
+        self._journal.change(server=Identity(pid, start, boot_id(), argv_hash(self._spec.argv)))
 
     def _write_pid(self, pid: int) -> None:
         try:
@@ -365,7 +346,7 @@ class Supervisor:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
     def _rotate(self, now: float) -> None:
-        if self._server is not None and not self._record.was_ready:
+        if self._server is not None and not self._journal.record.was_ready:
             return  # it may not handle the signal yet, whose default is to kill
         size = logfile.size(self._folder.log)
         if size is not None and size > self._spec.log_max_bytes:
@@ -388,10 +369,7 @@ class Supervisor:
 
     def _wait(self, until: float) -> None:
         now = time.monotonic()
-        if self._unsaved:
-            if now >= self._save_at:
-                self._save(now)
-            until = min(until, self._save_at)
+        until = min(until, self._journal.retry(now) or until)
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         if self._probe is not None and self._probe.fileno() >= 0:

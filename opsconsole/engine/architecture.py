@@ -97,7 +97,7 @@ def read_architecture(root: Path) -> Architecture:
     length = _positive(transformer, "max_seq_length")
     if name.endswith("ForSequenceClassification") and not kinds:
         _require_one_label(config, where)
-        if _prompts(sentence, [sentence.get("default_prompt_name")]):
+        if _prompt(sentence, sentence.get("default_prompt_name")):
             raise OpsError(
                 "its default prompt is not supported for cross-encoders",
                 where=str(root / "config_sentence_transformers.json"),
@@ -113,14 +113,13 @@ def read_architecture(root: Path) -> Architecture:
         )
     # Without a list of modules, sentence-transformers pools by the mean.
     pooling = _read_pooling(root, modules) if modules else "mean"
-    default = sentence.get("default_prompt_name")
     return Architecture(
         family="bi-encoder",
         max_length=length,
         pooling=pooling,
         similarity=_read_similarity(root, sentence),
-        query_prompt=_prompts(sentence, ["query", default]),
-        document_prompt=_prompts(sentence, ["document", "passage", "corpus", default]),
+        query_prompt=_prompt(sentence, "query"),
+        document_prompt=_prompt(sentence, "document"),
         **common,
     )
 
@@ -189,14 +188,11 @@ def _read_similarity(root: Path, sentence: dict[str, Any]) -> Similarity:
             )
 
 
-def _prompts(sentence: dict[str, Any], names: list[Any]) -> str:
-    """The first of the named prompts that is defined, as sentence-transformers picks them."""
+def _prompt(sentence: dict[str, Any], name: Any) -> str:
+    """A named prompt; sentence-transformers asks bi-encoders for ``query`` and ``document``."""
     prompts = sentence.get("prompts")
-    if isinstance(prompts, dict):
-        for name in names:
-            if isinstance(name, str) and isinstance(prompts.get(name), str):
-                return str(prompts[name])
-    return ""
+    prompt = prompts.get(name) if isinstance(prompts, dict) else None
+    return prompt if isinstance(prompt, str) else ""
 
 
 def _require_one_label(config: dict[str, Any], where: str) -> None:

@@ -16,6 +16,8 @@ from opsconsole.logs.tail import open_log, page_before
 _BLOCK = 1 << 18
 _FINGERPRINT = 256
 FileId = tuple[int, int]
+Place = tuple[FileId, int]
+"""A file and a byte offset in it."""
 
 
 def rotated(path: Path) -> list[Path]:
@@ -103,11 +105,24 @@ class Follower:
         self._backlog = backlog
         self._files: list[_OpenLog] = []  # the one being read first, newer ones after it
         self._retired: list[_OpenLog] = []
-        self.origin: tuple[FileId, int] | None = None
+        self.origin: Place = self._newest_rotated()
         """File and byte offset of the first line given: where reading further back begins."""
         with contextlib.suppress(FileNotFoundError):
-            self._files.append(self._start(open_log(path)))
+            file = self._start(open_log(path))
+            self.origin = (file.id, file.position)
+            self._files.append(file)
         self._backlog = None  # a file that comes later is new from its first line on
+
+    def _newest_rotated(self) -> Place:
+        """The end of the newest rotated file: what is older than a log that is not there yet."""
+        for path in rotated(self.path):
+            with contextlib.suppress(FileNotFoundError):
+                fd = open_log(path)
+                try:
+                    return file_id(fd), os.fstat(fd).st_size
+                finally:
+                    os.close(fd)
+        return (0, 0), 0
 
     def _start(self, fd: int) -> _OpenLog:
         file = _OpenLog(fd)
@@ -118,8 +133,6 @@ class Follower:
             if last.lines and os.pread(fd, 1, end - 1) != b"\n":
                 end = last.start
             file.position = page_before(fd, end, self._backlog).start if self._backlog else end
-        if self.origin is None:
-            self.origin = (file.id, file.position)
         return file
 
     def read(self, max_bytes: int = 1 << 20) -> list[bytes]:
@@ -229,7 +242,7 @@ class OlderLines:
         origin: Where to begin, as :attr:`Follower.origin`; None for the end of the log.
     """
 
-    def __init__(self, path: Path, origin: tuple[FileId, int] | None = None) -> None:
+    def __init__(self, path: Path, origin: Place | None = None) -> None:
         self.path = path
         self._place = origin
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import importlib
 import os
@@ -27,6 +26,7 @@ import uvicorn
 from opsconsole import __version__
 from opsconsole.errors import OpsError
 from opsconsole.server.app import create_app
+from opsconsole.server.listening import BACKLOG, bind, stop_listening
 from opsconsole.server.logs import JsonLog, trace_of
 from opsconsole.server.protocol import HttpProtocol
 from opsconsole.server.service import Service
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from opsconsole.engine import Engine
 
 UNFIXABLE = 78
-BACKLOG = 2048
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than the 60 of nginx, so that the proxy closes first
 and never sends into a connection that we are closing."""
@@ -96,60 +95,6 @@ def serve(settings: ServerSettings, *, reload: bool = False) -> int:
         # Python cannot end beside a thread that is inside torch.
         os._exit(code)
     return code
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of ``host``.
-
-    Raises:
-        OpsError: the name has no address, or the port cannot be had.
-    """
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise OpsError(
-            f"HOST is {host!r}, which has no address: {error.strerror}", where=place
-        ) from None
-    sockets: list[socket.socket] = []
-    with contextlib.ExitStack() as undo:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            try:
-                one = undo.enter_context(socket.socket(family, kind, protocol))
-            except OSError:
-                continue  # a family that this kernel lacks
-            try:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                one.bind(address)
-                one.listen(BACKLOG)
-                one.setblocking(False)
-            except OSError as error:
-                if error.errno == errno.EADDRNOTAVAIL and (sockets or len(found) > 1):
-                    continue  # localhost names ::1 where IPv6 is off
-                raise _cannot_bind(error, place) from None
-            sockets.append(one)
-            if port == 0:
-                break  # two families would get two ports
-        if not sockets:
-            raise OpsError("no address of this host can be listened on", where=place)
-        undo.pop_all()
-    return sockets
-
-
-def _cannot_bind(error: OSError, place: str) -> OpsError:
-    if error.errno == errno.EADDRINUSE:
-        return OpsError(
-            "the port is in use by another program",
-            where=place,
-            hint="stop that program or choose another PORT",
-        )
-    if error.errno == errno.EACCES:
-        return OpsError(
-            "the port is reserved for root", where=place, hint="choose a PORT from 1024"
-        )
-    return OpsError(f"cannot listen: {error.strerror}", where=place)
 
 
 class HttpServer(uvicorn.Server):
@@ -222,10 +167,7 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let every accepted request have its answer, within the grace time."""
-        for server in self.servers:
-            server.close()
-        for one in sockets or []:
-            one.close()
+        await self._stop_listening()
         connections, tasks = self.server_state.connections, self.server_state.tasks
         deadline = (self._drain_started or time.monotonic()) + self._settings.drain_timeout
         # A client that has just connected, or that was just answered, may be about to send.
@@ -236,6 +178,23 @@ class HttpServer(uvicorn.Server):
         if not await _until(lambda: not connections and not tasks, deadline):
             self._cut_off(list(tasks))
             await _until(lambda: not tasks, time.monotonic() + CUT_OFF_SECONDS)
+
+    async def _stop_listening(self) -> None:
+        """Close the listening sockets and serve whoever has connected to them by then."""
+        held = [one.dup() for one in self._sockets]
+        for server in self.servers:
+            server.close()
+        for one in self._sockets:
+            one.close()
+        for one in held:
+            for connection in stop_listening(one):
+                with contextlib.suppress(OSError):  # it has gone already
+                    await self._loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     def _cut_off(self, tasks: list[asyncio.Task[None]]) -> None:
         """The grace time is over: what still runs is answered with 503."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
+import os
 import platform
 import random
 import statistics
@@ -126,7 +127,10 @@ def main() -> int:
     options.add_argument("--points", type=int, default=3000)
     options.add_argument("--repeat", type=int, default=15)
     chosen = options.parse_args()
-    print(f"{platform.machine()}, Python {platform.python_version()}, {WIDTH}x{HEIGHT} braille\n")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}, {WIDTH}x{HEIGHT} braille\n"
+    )
     print(f"{'series x points':<18}{'raster ms':>11}{'per series':>12}{'widget ms':>11}", end="")
     print(f"{'plotext ms':>12}{'ratio':>8}")
     for series in (1, 3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -25,8 +26,7 @@ def test_start_runs_a_server_that_is_ready_and_detached(daemon: Daemon) -> None:
     assert found.keeper_pid is not None
     assert (found.restarts, found.last_exit, found.survivors) == (0, None, [])
     assert os.getsid(found.pid) == found.pid
-    assert os.getsid(found.keeper_pid) not in (os.getsid(0), found.pid)
-    assert os.getpgid(found.keeper_pid) != os.getpgid(found.pid)
+    assert os.getsid(found.keeper_pid) == os.getpgid(found.keeper_pid) == found.keeper_pid
     assert Path(daemon.folder.pid).read_text() == f"{found.pid}\n"
     assert os.readlink(f"/proc/{found.pid}/fd/0") == os.devnull
     assert os.readlink(f"/proc/{found.pid}/fd/1") == daemon.folder.log
@@ -82,18 +82,39 @@ def test_a_killed_server_comes_back_after_a_visible_backoff(daemon: Daemon) -> N
     assert back.backoff_until is None
 
 
-def test_the_backoff_doubles_and_start_does_not_wait_for_it(daemon: Daemon, tmp_path: Path) -> None:
+def pauses(daemon: Daemon) -> list[float]:
+    """The backoffs that the keeper has decided on, seconds."""
+    found = re.findall(r"starting again in ([\d.]+) s", daemon.notes())
+    return [float(seconds) for seconds in found]
+
+
+def test_the_backoff_doubles(daemon: Daemon, tmp_path: Path) -> None:
     mended = tmp_path / "mended"
-    daemon.runs("--crash-unless", str(mended), backoff=0.05, start_limit=50)
+    daemon.runs("--crash-unless", str(mended), backoff=0.02, backoff_max=0.1, start_limit=50)
     daemon.start(wait=False)
-    until("four restarts", lambda: daemon.status().restarts >= 4)
-    record = daemon.record()
-    pauses = [b - a for a, b in zip(record.starts, record.starts[1:], strict=False)]
-    for number, pause in enumerate(pauses[:4]):
-        assert pause >= 0.9 * 0.05 * 2**number
+    until("five restarts", lambda: daemon.status().restarts >= 5)
     mended.touch()
-    daemon.start()
-    assert daemon.status().state is DaemonState.RUNNING
+    daemon.reaches(DaemonState.RUNNING)
+    for pause, expected in zip(pauses(daemon), [0.02, 0.04, 0.08, 0.1, 0.1], strict=False):
+        assert pause == pytest.approx(expected, rel=0.11)
+
+
+@pytest.mark.parametrize(("stable", "second"), [(0.0, 0.05), (60.0, 0.1)])
+def test_a_server_that_was_stable_waits_the_first_backoff(
+    daemon: Daemon, stable: float, second: float
+) -> None:
+    daemon.runs(backoff=0.05, stable=stable).start()
+    for number in (1, 2):
+        daemon.kill_server()
+        daemon.restarted(number)
+    assert pauses(daemon) == pytest.approx([0.05, second], rel=0.11)
+
+
+def test_a_crash_is_seen_at_once(daemon: Daemon) -> None:
+    """Not when the next health check is due."""
+    daemon.runs(probe_interval=60.0, backoff=60.0).start()
+    daemon.kill_server()
+    daemon.reaches(DaemonState.BACKOFF, seconds=5)
 
 
 def test_start_cuts_a_long_backoff_short(daemon: Daemon) -> None:

@@ -87,7 +87,7 @@ def test_any_batching_gives_the_same_scores(
 def test_bi_encoder_with_prompts_and_pooling(
     pooling: str, tmp_path: Path, bi_reference: Callable[[Path], Reference]
 ) -> None:
-    prompts = {"query": "query: ", "passage": "passage: "}
+    prompts = {"query": "query: ", "document": "passage: "}
     folder = make_bi_encoder(tmp_path / "bi", pooling=pooling, prompts=prompts)
     check(EngineSettings(local_path=str(folder)), bi_reference(folder), TORCH)
     if importlib.util.find_spec("mlx") is not None:

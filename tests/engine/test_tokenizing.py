@@ -61,13 +61,15 @@ def plain(folder: Path, max_length: int) -> Tokenizer:
 def test_pairs_equal_the_librarys(kind: str, length: int, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(kind)
     ours, theirs = tokenizer_of(folder, length), plain(folder, length)
-    for query in QUERIES:
-        rows = ours.pairs(query, DOCUMENTS)
-        for document, row in zip(DOCUMENTS, rows, strict=True):
+    # The library's work grows with the product of what it cuts off both texts.
+    longest = 10_000 if length >= 64 else 200
+    documents = [text for text in DOCUMENTS if len(text) < longest]
+    for query in (text for text in QUERIES if len(text) < longest):
+        for document, row in zip(documents, ours.pairs(query, documents), strict=True):
             expected = theirs.encode(query, document)
             assert row.ids == expected.ids
             assert row.types == expected.type_ids
-            assert row.truncated == bool(expected.overflowing)
+            assert row.truncated == (len(library(folder).encode(query, document).ids) > length)
 
 
 @given(query=TEXT, document=TEXT, length=st.sampled_from([8, 13, 32]))
@@ -102,8 +104,8 @@ def test_single_texts_equal_the_librarys(bi_encoder: Path) -> None:
     words=st.integers(1, 12),
     text=st.lists(
         st.sampled_from(
-            "a weather x1 Öl 天気 ... [MASK] <mask> </s> ﷺ don't _".split(" ")
-            + list("\0\u0301\u200d\t\n ")
+            ["a", "weather", "x1", "Öl", "天気", "...", "[MASK]", "<mask>", "</s>", "ﷺ", "don't"]
+            + list("_\0\u0301\u200d\t\n ")
         ),
         max_size=60,
     ),
@@ -159,7 +161,8 @@ def test_no_cut_where_unknown_words_vanish(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [32, 33])
 def test_two_texts_that_are_both_cut(length: int, bert: Path) -> None:
     ours, theirs = tokenizer_of(bert, length), plain(bert, length)
-    short, long = "weather " * 2000, "city " * 3000
+    assert ours.pairs("weather " * 300, ["city"])[0].truncated
+    short, long = "weather " * 300, "city " * 400
     for query, document in ((short, long), (long, short)):
         assert ours.pairs(query, [document])[0].ids == theirs.encode(query, document).ids
 

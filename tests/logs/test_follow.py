@@ -218,6 +218,23 @@ def test_older_lines_go_on_into_rotated_files(tmp_path: Path) -> None:
         assert older.read(1) == []
 
 
+def test_nothing_is_older_than_a_log_that_was_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with Follower(path, backlog=10) as follower:
+        path.write_bytes(b"1\n2\n")
+        assert follower.read() == [b"1", b"2"]
+        assert OlderLines(path, follower.origin).read(10) == []
+
+
+def test_a_log_that_was_just_rotated_away_is_older(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    (tmp_path / "log.1").write_bytes(b"1\n2\n")
+    with Follower(path, backlog=10) as follower:
+        path.write_bytes(b"3\n")
+        assert follower.read() == [b"3"]
+        assert OlderLines(path, follower.origin).read(10) == [b"1", b"2"]
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OpsError, match="not a regular file"):
         Follower(tmp_path)

@@ -209,6 +209,8 @@ class LogCanvas(ScrollView, inherit_bindings=False):
     def _redraw(self) -> None:
         """Draw all rows again: a search, a style, the cursor or the width has changed."""
         self._painter.pattern = self._preview or self._search.pattern
+        if self.is_running:
+            self._painter.width = self.scrollable_content_region.width
         self._painter.reset()
         if self.is_running:
             self._painted = list(self._window.layout())

@@ -118,6 +118,7 @@ class LinePainter:
         ]
         if len(self._names) > 1:
             segments += self._source(number, row, base)
+        margin = sum(segment.cell_length for segment in segments)
         if self.wrap:
             breaks = line.breaks(width)
             row = min(row, len(breaks) - 2)
@@ -129,21 +130,21 @@ class LinePainter:
         matches = line.matches(self.pattern, start, stop, match)
         text_base = dim if line.level == "debug" else base
         segments += line.segments(start, stop, text_base, palette, matches)
-        strip = Strip(segments).adjust_cell_length(self.width, base)
+        known = margin + pad + stop - start if line.text.isascii() else None
+        strip = Strip(segments, known).adjust_cell_length(self.width, base)
         edge = ""
         if not self.wrap:
             if line.more or line.width > self.column + width:
                 edge = glyphs.right
             if self.column and line.text:
-                at = self.width - width
                 left = Strip([Segment(glyphs.left, dim)])
-                strip = Strip.join([strip.crop(0, at), left, strip.crop(at + 1)])
+                strip = Strip.join([strip.crop(0, margin), left, strip.crop(margin + 1)])
         elif row == len(breaks) - 2 and (line.more or stop < len(line.text)):
             edge = f" {glyphs.more} {len(self.buffer.raw(number)):,} bytes"
         if edge:
             keep = max(0, self.width - cell_len(edge))
             strip = Strip.join([strip.crop(0, keep), Strip([Segment(edge, dim)])])
-        return strip
+        return strip.crop(0, self.width)
 
     def _sign(self, line: ShownLine, marked: bool, base: Style) -> Segment:
         palette, glyphs = self._colours, ASCII if self.ascii else UNICODE

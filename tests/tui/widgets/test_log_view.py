@@ -634,6 +634,19 @@ async def test_resizing_keeps_the_place() -> None:
         assert len(app.view._window.visible) == 60
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 2), (12, 3)])
+async def test_the_smallest_sizes_do_no_harm(size: tuple[int, int]) -> None:
+    app = LogApp()
+    async with app.run_test(size=size) as pilot:
+        await fed(pilot, app.view, [b"ERROR " + b"x" * 50, "界界".encode()] * 5)
+        await fed(pilot, app.view, [b"y"], "another")
+        await pilot.press("k", "right", "z", "g", "E", "space")
+        await settled(pilot, app.view)
+        for y in range(app.view.size.height):
+            width = app.view.scrollable_content_region.width
+            assert app.view.render_line(y).cell_length == width
+
+
 def test_every_key_has_an_action_and_an_id() -> None:
     ids = [binding.id for binding in LogView.BINDINGS]  # type: ignore[union-attr]
     assert len(set(ids)) == len(ids)
