@@ -9,9 +9,9 @@ import msgspec.structs
 
 from opsconsole.actions import audit
 from opsconsole.daemon import DaemonStatus, rolling_restart
-from opsconsole.daemon.control import restart as restart_daemon
-from opsconsole.daemon.control import start as start_daemon
-from opsconsole.daemon.control import stop as stop_daemon
+from opsconsole.daemon import restart as restart_daemon
+from opsconsole.daemon import start as start_daemon
+from opsconsole.daemon import stop as stop_daemon
 from opsconsole.errors import OpsError
 from opsconsole.profile import Profile, Server
 

@@ -132,7 +132,7 @@ ACTIONS: tuple[Action, ...] = (
     _act("console.command", "command", "Type a command", "colon", ":", footer=True),
     _act("console.help", "help", "Every key and command", "question_mark", "?", footer=True),
     _act("console.palette", "palette", "Search the commands", "ctrl+p", "^p"),
-    _act("console.readonly", "lock/unlock", "Read-only on or off; production asks for its name", "U"),
+    _act("console.readonly", "lock/unlock", "Read-only on or off; production asks its name", "U"),
     _act("console.mouse", "mouse", "Give the mouse to the terminal for selecting, or take it back",
          "f2"),
     _act("console.theme", "theme", "The next colour theme", "f3"),

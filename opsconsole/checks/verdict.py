@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from opsconsole.checks.result import CheckResult, CheckState
 from opsconsole.daemon import DaemonState, DaemonStatus
-from opsconsole.daemon.control import status as daemon_status
+from opsconsole.daemon import status as daemon_status
 from opsconsole.errors import OpsError
 from opsconsole.fleet import Failure, FetchError, ServerState, Snapshot, client_for, fetch, poll
 from opsconsole.fleet.lean_httpx import httpx

@@ -97,7 +97,7 @@ def restart(names: tuple[str, ...], profile_name: str | None, as_json: bool, rol
 @json_option
 def status(names: tuple[str, ...], profile_name: str | None, as_json: bool) -> int:
     """What the daemons are doing. Exit code 0 when all run, else the worst of them."""
-    from opsconsole.daemon.control import status as read_status
+    from opsconsole.daemon import status as read_status
 
     profile = load_profile(profile_name)
     found = [read_status(profile, server) for server in choose_daemons(profile, names)]

@@ -101,8 +101,10 @@ class EngineClient:
 
     async def close(self) -> None:
         """End the child, by force after a few seconds. May be called in any state."""
-        if self._child is not None:
-            await self._drop(self._child, "stopped", None)
+        async with self._spawning:  # a child that is being started is ended too
+            child = self._child
+        if child is not None:
+            await self._drop(child, "stopped", None)
         self.state, self.info, self.error = "stopped", None, None
 
     async def _spawn(self) -> _Child:

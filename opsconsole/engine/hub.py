@@ -51,6 +51,7 @@ def fetch(name: str) -> Path:
 
 
 def _download(name: str, snapshot_download: Any) -> Path:
+    from huggingface_hub import is_offline_mode
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -60,7 +61,12 @@ def _download(name: str, snapshot_download: Any) -> Path:
     )
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_WANTED))
+        folder = Path(snapshot_download(name, allow_patterns=_WANTED))
+        if not has_weights(folder):  # also what comes back, silently, when there is no network
+            raise OfflineModeIsEnabled if is_offline_mode() else _no_weights(name)
+        return folder
+    except OpsError:
+        raise
     except GatedRepoError as error:
         raise OpsError(
             f"the hub gives {name} only to accounts that were granted access",
@@ -92,6 +98,14 @@ def _download(name: str, snapshot_download: Any) -> Path:
             where="huggingface.co",
             hint="check the network and the free disk space, or set LOCAL_MODEL_PATH",
         ) from error
+
+
+def _no_weights(name: str) -> OpsError:
+    return OpsError(
+        f"the hub gave no safetensors weights of {name}",
+        where="huggingface.co",
+        hint="check the network; a model with only pickled weights is refused",
+    )
 
 
 def has_weights(folder: Path) -> bool:

@@ -37,6 +37,7 @@ class Tensor(msgspec.Struct, frozen=True):
 class _Entry(msgspec.Struct):
     dtype: str
     shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
 
 
 class _Index(msgspec.Struct):
@@ -108,9 +109,11 @@ def _read_header(file: Path) -> dict[str, _Entry]:
                 raise ValueError("its header has an impossible length")
             header = msgspec.json.decode(stream.read(length), type=dict[str, msgspec.Raw])
         header.pop("__metadata__", None)
-        return {
-            name: msgspec.json.decode(raw, type=_Entry, strict=True) for name, raw in header.items()
-        }
+        entries = {name: msgspec.json.decode(raw, type=_Entry) for name, raw in header.items()}
+        size = 8 + length + max((entry.data_offsets[1] for entry in entries.values()), default=0)
+        if file.stat().st_size != size:
+            raise ValueError(f"{file.stat().st_size} bytes, its header says {size}")
+        return entries
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise OpsError(
             f"not a whole safetensors file: {error}",

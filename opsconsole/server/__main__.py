@@ -17,6 +17,15 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
 
-    from opsconsole.server.run import main
+    try:
+        from opsconsole.server.run import main
+    except ImportError as error:
+        from opsconsole.server.logs import JsonLog
 
+        JsonLog().error(
+            f"the server is not installed ({error.name} is missing)",
+            what=f"{error.name} is missing",
+            hint="pip install 'opsconsole[engine]'",
+        )
+        raise SystemExit(78) from None
     raise SystemExit(main())

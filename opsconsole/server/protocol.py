@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opsconsole.server.errors import RequestError
 from opsconsole.server.exchange import new_request_id
 
-LINGER = 5.0
+LINGER = 3.0
 """Seconds for a client to finish sending a body that was already refused. Closing at once
 would reset the connection, and the client might never see the answer."""
 

@@ -48,7 +48,7 @@ class Service:
         self.engine: Engine | None = None
         self._model = ModelHealth(name=_configured_name(settings))
         self._started_at = time.time()
-        self._running: dict[str, float] = {}
+        self._running: dict[Exchange, float] = {}
 
     def ready(self, engine: Engine) -> None:
         """Serve with this engine from now on."""
@@ -80,11 +80,11 @@ class Service:
         if request.documents:
             try:
                 async with self.admission.place() as waited:
-                    self._running[exchange.request_id] = time.monotonic()
+                    self._running[exchange] = time.monotonic()
                     try:
                         scores = await self._score(engine, request, exchange)
                     finally:
-                        self._running.pop(exchange.request_id, None)
+                        del self._running[exchange]
             except QueueFull:
                 raise self._queue_full() from None
             exchange.queue_seconds = waited + scores.queue_seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import ClassVar
@@ -17,7 +18,7 @@ from textual.worker import Worker, WorkerState
 
 from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
 from opsconsole.daemon import DaemonState, DaemonStatus
-from opsconsole.daemon.control import status as daemon_status
+from opsconsole.daemon import status as daemon_status
 from opsconsole.errors import OpsError
 from opsconsole.fleet import Snapshot, watch
 from opsconsole.profile import Profile, Server, load
@@ -98,6 +99,7 @@ class ConsoleApp(App[int]):
         self._start_daemons = start
         self._source = source
         self._drawn = -1
+        self._rest_until = 0.0
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DARK.name
@@ -154,13 +156,20 @@ class ConsoleApp(App[int]):
                 self.operator.adopt(status.name)
 
     def _redraw(self) -> None:
-        if self.model.version != self._drawn and isinstance(self.screen, ConsoleScreen):
+        screen, start = self.screen, time.monotonic()
+        if self.model.version == self._drawn or start < self._rest_until:
+            return
+        # A screen on its way out has no widgets any more.
+        if isinstance(screen, ConsoleScreen) and screen.query("#body > *"):
             self._drawn = self.model.version
-            self.screen.show_model()
+            screen.show_model()
+            # A large fleet takes longer to draw: it is drawn less often, never more than a tenth
+            # of the time.
+            self._rest_until = start + 10 * (time.monotonic() - start)
 
     def on_screen_shown(self) -> None:
         """A screen came up: it shows the model at the next tick, changed or not."""
-        self._drawn = -1
+        self._drawn, self._rest_until = -1, 0.0
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:

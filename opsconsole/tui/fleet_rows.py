@@ -42,17 +42,34 @@ _RANK = {
 _BAD_ERRORS = 0.01
 
 
-def fleet_rows(
-    model: FleetModel, symbols: Symbols, servers: Sequence[Server], sort: str, trend: int
-) -> list[Row]:
-    """One row a server in the order of ``sort``, and the sum line when there are several.
+class FleetRows:
+    """Makes the rows, and makes again only those that have changed."""
 
-    ``trend`` is the width of the trend column in cells; 0 when it is not shown.
-    """
-    rows = [_row(model, symbols, server, trend) for server in _sorted(model, servers, sort)]
-    if len(rows) > 1:
-        rows.append(_sum_row(model.fleet(), symbols))
-    return rows
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[object, ...], Row]] = {}
+
+    def make(
+        self, model: FleetModel, symbols: Symbols, servers: Sequence[Server], sort: str, trend: int
+    ) -> list[Row]:
+        """One row a server in the order of ``sort``, and the sum line when there are several.
+
+        ``trend`` is the width of the trend column in cells; 0 when it is not shown.
+        """
+        second = int(time.time())  # rows say how long ago
+        rows = []
+        for server in _sorted(model, servers, sort):
+            name = server.name
+            state: tuple[object, ...] = (
+                id(model), model.seen(name), second, trend, symbols, model.daemons.get(name),
+                model.busy.get(name),
+            )  # fmt: skip
+            known = self._known.get(name)
+            if known is None or known[0] != state:
+                known = self._known[name] = (state, _row(model, symbols, server, trend))
+            rows.append(known[1])
+        if len(rows) > 1:
+            rows.append(_sum_row(model.fleet(), symbols))
+        return rows
 
 
 def _sorted(model: FleetModel, servers: Sequence[Server], sort: str) -> list[Server]:

@@ -52,13 +52,17 @@ class FleetModel:
             self.busy[name] = what
         self.version += 1
 
+    def seen(self, name: str) -> int:
+        """How many polls of a server were taken in."""
+        return self._seen.get(name, 0)
+
     def snapshot(self, name: str) -> Snapshot | None:
         """The newest poll of a server."""
         return self.histories[name].last
 
     def figures(self, name: str) -> Figures:
         """The derived numbers of a server, computed once a poll."""
-        seen = self._seen.get(name, 0)
+        seen = self.seen(name)
         known = self._figures.get(name)
         if known is None or known[0] != seen:
             known = self._figures[name] = (seen, self.histories[name].figures())

@@ -63,7 +63,7 @@ def test_an_adopted_server_is_restarted_when_it_crashes(
     killed = daemon.kill_server()
     back = until(
         "a new server",
-        lambda: s if (s := daemon.status()).state == "RUNNING" and s.pid != killed.pid else None,
+        lambda: s if (s := daemon.status()).state == "running" and s.pid != killed.pid else None,
     )
     assert back.restarts == 1
     assert back.last_exit == "unknown exit"

@@ -42,8 +42,8 @@ def test_a_keeper_imports_nothing_heavy() -> None:
         *(
             f"opsconsole.daemon.{name}"
             for name in (
-                "exits", "folder", "group", "identity", "journal", "keeper", "logfile", "notes", "probe",
-                "record", "spawn", "states", "supervise", "watch",
+                "exits", "folder", "group", "identity", "journal", "keeper", "logfile", "notes",
+                "probe", "record", "spawn", "states", "supervise", "watch",
             )
         ),
     }  # fmt: skip

@@ -130,7 +130,10 @@ class ServerProcess:
             assert self.process.poll() is None, f"it ended: {self.log.read_text()}"
             return None
 
-        return until(find, f"{message!r} in {self.log}")  # type: ignore[no-any-return]
+        try:
+            return until(find, f"{message!r} in the log")  # type: ignore[no-any-return]
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.log.read_text()}") from None
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -69,6 +69,13 @@ def test_the_whole_of_a_refused_body_may_be_sent(strict: ServerProcess) -> None:
         assert client.get("/health").status_code == 200
 
 
+def test_who_never_ends_a_refused_body_is_cut_off(strict: ServerProcess) -> None:
+    with open_request(strict, f"Content-Length: {20 * MIB}\r\n") as connection:
+        assert read_answer(connection).status_code == 413
+        connection.sendall(b"more")
+        assert connection.recv(1) == b""
+
+
 def test_a_body_of_30_megabytes_passes_the_default_limit(client: httpx.Client) -> None:
     body = json.dumps({"query": "q", "documents": ["short"], "padding": "x" * (30 * MIB)})
     answer = client.post("/rerank", content=body.encode())

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole.actions import audit
-from opsconsole.daemon import DaemonState
-from opsconsole.daemon.control import status, stop
+from opsconsole.daemon import DaemonState, status, stop
 from opsconsole.profile import Profile
 from opsconsole.tui.app import ConsoleApp
 from opsconsole.tui.screens.rerank import RerankScreen

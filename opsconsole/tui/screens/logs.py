@@ -150,7 +150,8 @@ class LogsScreen(ConsoleScreen):
         self.query_one("#log-head", Static).update(
             Content.assemble(
                 (names, f"bold {colors['bright']}"), f"   {clean_line(self._state, 300)}"
-            )
+            ),
+            layout=False,
         )
 
     @on(PromptRequested)

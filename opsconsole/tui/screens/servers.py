@@ -15,7 +15,7 @@ from opsconsole.fleet import FetchError, client_for, fetch
 from opsconsole.profile import Server
 from opsconsole.tui.app import bindings
 from opsconsole.tui.describe import describe
-from opsconsole.tui.fleet_rows import COLUMNS, SORTS, fleet_rows
+from opsconsole.tui.fleet_rows import COLUMNS, SORTS, FleetRows
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.screens.page import PageScreen
 from opsconsole.tui.widgets.detail import Detail
@@ -43,6 +43,7 @@ class ServersScreen(ConsoleScreen):
         super().__init__()
         self.filter = ""
         self.sort = SORTS[0]
+        self.rows = FleetRows()
 
     def body(self) -> Iterable[Widget]:
         symbols = self.console_app.symbols
@@ -61,7 +62,7 @@ class ServersScreen(ConsoleScreen):
         servers = [s for s in app.profile.servers if self.filter.lower() in s.name.lower()]
         table.empty = f"no server matches {self.filter!r}" if self.filter else "no servers"
         trend = table.width_of("trend")
-        table.show(fleet_rows(app.model, app.symbols, servers, self.sort, trend))
+        table.show(self.rows.make(app.model, app.symbols, servers, self.sort, trend))
         self._share_height(len(table.rows) + 1)
         self._show_detail()
 

@@ -52,12 +52,12 @@ class Detail(Vertical):
         notes = self.query_one("#detail-notes", Static)
         chart = self.query_one(Chart)
         if server is None:
-            head.update("")
-            notes.update("")
+            head.update("", layout=False)
+            notes.update("", layout=False)
             chart.show([])
             return
-        head.update(self._head(server))
-        notes.update(self._notes(server))
+        head.update(self._head(server), layout=False)
+        notes.update(self._notes(server), layout=False)
         self._draw(chart, server)
 
     def _draw(self, chart: Chart, server: Server) -> None:
