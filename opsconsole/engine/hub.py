@@ -51,7 +51,7 @@ def fetch(name: str) -> Path:
 
 
 def _download(name: str, snapshot_download: Any) -> Path:
-    from huggingface_hub import is_offline_mode
+    from huggingface_hub import constants
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -63,7 +63,7 @@ def _download(name: str, snapshot_download: Any) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=_WANTED))
         if not has_weights(folder):  # also what comes back, silently, when there is no network
-            raise OfflineModeIsEnabled if is_offline_mode() else _no_weights(name)
+            raise OfflineModeIsEnabled if constants.HF_HUB_OFFLINE else _no_weights(name)
         return folder
     except OpsError:
         raise

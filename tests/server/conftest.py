@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.server.process import DEADLINE, ServerProcess
+from tests.server.process import PLAIN, ServerProcess
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +33,5 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="session")
 def client(server: ServerProcess) -> Iterator[httpx.Client]:
     """A client with a connection to it."""
-    with httpx.Client(base_url=server.url, timeout=DEADLINE) as client:
+    with httpx.Client(base_url=server.url, **PLAIN) as client:
         yield client

@@ -22,6 +22,8 @@ VARIABLES = (
     "MAX_QUEUE_SIZE", "BATCH_SIZE", "ENABLE_PREDICTION_CACHE", "HOST", "PORT",
 )  # fmt: skip
 DEADLINE = 60.0
+PLAIN: dict[str, Any] = {"timeout": DEADLINE, "trust_env": False, "verify": False}
+"""No proxy of the environment, and no certificates to load for every call."""
 
 
 def until(condition: Callable[[], Any], what: str = "", deadline: float = DEADLINE) -> Any:
@@ -85,7 +87,7 @@ class ServerProcess:
                 self.port = self.wait_for("listening")["port"]
             if self._wait == "healthy":
                 self.wait_for("ready")
-                assert httpx.get(self.url + "/health").status_code == 200
+                assert self.get("/health").status_code == 200
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -148,10 +150,10 @@ class ServerProcess:
         return self.wait()
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=DEADLINE, **options)
+        return httpx.get(self.url + path, **PLAIN, **options)
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.post(self.url + path, timeout=DEADLINE, **options)
+        return httpx.post(self.url + path, **PLAIN, **options)
 
     def health(self) -> dict[str, Any]:
         """The JSON of ``/health``, whatever its status."""
