@@ -77,7 +77,8 @@ def select(profile: Profile, names: Sequence[str]) -> tuple[Server, ...]:
 
 async def _check_server(profile: Profile, server: Server) -> AsyncGenerator[CheckResult, None]:
     if server.daemon is not None:
-        yield _process(server, daemon_status(profile, server))
+        # It reads files and asks the kernel: no network, but not for the event loop either.
+        yield _process(server, await asyncio.to_thread(daemon_status, profile, server))
     try:
         client = client_for(server)
     except OpsError as error:

@@ -118,7 +118,6 @@ class ExchangeMiddleware:
         self._service.log.write(
             "debug" if path in QUIET_ROUTES else "info",
             "request",
-            request_id=exchange.request_id,
             method=scope["method"],
             path=path[:_MAX_PATH],
             status=exchange.status,
@@ -128,6 +127,8 @@ class ExchangeMiddleware:
             queue_ms=None if queue is None else round(queue * 1000, 3),
             error=error.type if error is not None else None,
             detail=error.message[:_MAX_PATH] if error is not None else None,
+            # Last: the longest value, and the one least often read.
+            request_id=exchange.request_id,
         )
 
 

@@ -108,7 +108,7 @@ class HostScreen(ConsoleScreen):
             chart = self.query_one(id, Chart)
             chart.symbols = app.symbols.chart
             times = [at for at, _ in values]
-            series = Series(title, times, [value for _, value in values], "accent", area=True)
+            series = Series(title, times, [value for _, value in values], "accent")
             chart.show([series], span=(now - WINDOW, now))
 
     def _owner(self, pid: int) -> str:

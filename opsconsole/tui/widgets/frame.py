@@ -140,7 +140,8 @@ class Footer(FrameWidget):
         if self.console_app.read_only and not self.console_app.forced_read_only:
             everywhere.insert(0, get("console.readonly"))
         taken = {key for action in own for key in action.key.split(",")}
-        return [*own, *(a for a in everywhere if a.key not in taken)]
+        shown = [*own, *(a for a in everywhere if a.key not in taken)]
+        return [a for a in shown if a.mutates or self.console_app.can(a, self.screen)]
 
     def render(self) -> RenderResult:
         app = self.console_app

@@ -64,8 +64,7 @@ class LogWindow:
 
     def layout(self) -> list[Row]:
         """Work out the visible rows anew."""
-        if self.index is not None:
-            self.index.evict()
+        self._has_lines()
         if self.following:
             self.visible = self._rows_to_end()
         else:
@@ -75,6 +74,12 @@ class LogWindow:
             # near the end, or while a filter is still being worked out
             self.visible = rows if len(rows) >= self.height else self._rows_to_end()
         return self.visible
+
+    def _has_lines(self) -> bool:
+        """Whether any line is shown; lines that the buffer has dropped meanwhile do not count."""
+        if self.index is not None:
+            self.index.evict()
+        return self.count > 0
 
     def _rows_from(self, position: int, row: int) -> list[Row]:
         rows: list[Row] = []
@@ -126,11 +131,13 @@ class LogWindow:
     @property
     def at_first(self) -> bool:
         """Whether the first line there is stands at the top."""
-        return not self.count or (bool(self.visible) and self.visible[0] == (self.number_at(0), 0))
+        return not self._has_lines() or (
+            bool(self.visible) and self.visible[0] == (self.number_at(0), 0)
+        )
 
     def pause(self) -> None:
         """Stop following; what is visible stays."""
-        if self.following and self.count:
+        if self.following and self._has_lines():
             if not self.visible:
                 self.layout()
             self.following = False
@@ -145,7 +152,7 @@ class LogWindow:
 
     def move(self, lines: int) -> None:
         """Move the cursor; past the last line is following."""
-        if not self.count or (self.following and lines > 0):
+        if not self._has_lines() or (self.following and lines > 0):
             return
         self.pause()
         position = self._cursor_position() + lines
@@ -157,7 +164,7 @@ class LogWindow:
 
     def scroll(self, rows: int) -> None:
         """Move the viewport, the cursor only as far as it must stay visible."""
-        if not self.count or (self.following and rows > 0):
+        if not self._has_lines() or (self.following and rows > 0):
             return
         self.pause()
         self._shift(rows)
@@ -169,7 +176,7 @@ class LogWindow:
     def page(self, pages: float) -> None:
         """Move viewport and cursor together, by a part of the height."""
         rows = round(pages * self.height) or (1 if pages > 0 else -1)
-        if not self.count or (self.following and rows > 0):
+        if not self._has_lines() or (self.following and rows > 0):
             return
         self.pause()
         position = self._cursor_position()
@@ -183,28 +190,31 @@ class LogWindow:
 
     def to_first(self) -> None:
         """Go to the first line."""
-        if self.count:
+        if self._has_lines():
             self.pause()
             self.cursor = self.number_at(0)
             self._top = (self.cursor, 0)
 
     def go_to(self, number: int) -> None:
-        """Put the cursor on a shown line; one that is not visible comes to the middle."""
+        """Put the cursor on a line, or the next one shown; far away, it comes to the middle."""
+        if not self._has_lines():
+            return
         self.pause()
-        self.cursor = number
-        if number not in {line for line, _ in self.layout()}:
-            self._top = self._back(self.position_of(number), 0, self.height // 2)
+        position = min(self.position_of(number), self.count - 1)
+        self.cursor = self.number_at(position)
+        if self.cursor not in {line for line, _ in self.layout()}:
+            self._top = self._back(position, 0, self.height // 2)
 
     def settle(self) -> bool:
         """Put a cursor whose line is not shown any more on the next one; says whether it was."""
-        if self.following or self.cursor is None or not self.count:
+        if self.following or self.cursor is None or not self._has_lines():
             return False
         before, self.cursor = self.cursor, self.number_at(self._cursor_position())
         return self.cursor != before
 
     def scroll_to_position(self, position: int) -> None:
         """Put the line at a position at the top, as a dragged scrollbar asks."""
-        if not self.count:
+        if not self._has_lines():
             return
         if position >= self.position_of(self._rows_to_end()[0][0]):
             self.follow()
@@ -215,7 +225,7 @@ class LogWindow:
 
     def top_positions(self) -> tuple[int, int]:
         """Position of the top line, and the one it has when the end is reached."""
-        if not self.visible:
+        if not self.visible or not self._has_lines():
             return 0, 0
         end = self._rows_to_end()
         return self.position_of(self.visible[0][0]), self.position_of(end[0][0])
