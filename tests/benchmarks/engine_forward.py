@@ -149,9 +149,9 @@ def _machine(device: str) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--queries", type=int, default=2)
-    parser.add_argument("--documents", type=int, default=100)
+    parser.add_argument("--documents", type=int, default=60)
     parser.add_argument("--words", type=int, default=50, help="median words of a document")
-    parser.add_argument("--repeat", type=int, default=3, help="measured rounds")
+    parser.add_argument("--repeat", type=int, default=2, help="measured rounds")
     parser.add_argument("--device", default="auto", choices=["auto", "cuda", "mps", "cpu", "mlx"])
     parser.add_argument("--batch-tokens", type=int, help="our token budget of a batch")
     return parser.parse_args()

@@ -116,7 +116,7 @@ async def flood(rate: int, seconds: float, filtered: bool) -> tuple[list[float],
                 app.post_message(events.Key(key, key if len(key) == 1 else None))
                 # the key is handled by the app, then the focused widget, then a refresh paints
                 app.call_later(view.call_later, view.call_after_refresh, painted.set)
-                await painted.wait()
+                await asyncio.wait_for(painted.wait(), 20)
                 spent = time.perf_counter() - start
                 waits.append(spent * 1000)
                 await asyncio.sleep(max(0.0, 0.05 - spent))

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.process import ServerProcess, run_to_end, until
+from tests.server.process import PLAIN, ServerProcess, run_to_end, until
 from tests.server.test_routes import error_of
 
 
@@ -149,7 +149,7 @@ def test_the_grace_time_ends_even_a_request_without_end() -> None:
     env = {"OPSCONSOLE_DRAIN_TIMEOUT": "0.5"}
     with ServerProcess(env) as server:
         answers: list[httpx.Response] = []
-        body = {"query": "q", "documents": [f"{i} word" * 100 for i in range(9000)]}
+        body = {"query": "q", "documents": [f"{i} word" * 100 for i in range(3000)]}
         thread = threading.Thread(target=lambda: answers.append(server.post("/rerank", json=body)))
         thread.start()
         until(lambda: server.health()["controller"]["active"] == 1, "the request to run")
@@ -164,7 +164,7 @@ def test_an_idle_server_stops_at_once() -> None:
     # A poller's idle connection must not hold it up.
     with (
         ServerProcess(wait="listening") as server,
-        httpx.Client(base_url=server.url) as client,
+        httpx.Client(base_url=server.url, **PLAIN) as client,
     ):
         client.get("/health")
         start = time.monotonic()

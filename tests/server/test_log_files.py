@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.process import ServerProcess, until
+from tests.server.process import PLAIN, ServerProcess, until
 
 
 def ids(server: ServerProcess, path: Path, prefix: str) -> list[str]:
@@ -28,7 +28,7 @@ def test_rotation_under_load_loses_no_line(strict: ServerProcess) -> None:
     stop = threading.Event()
 
     def run(number: int) -> None:
-        with httpx.Client(base_url=strict.url, timeout=60) as client:
+        with httpx.Client(base_url=strict.url, **PLAIN) as client:
             i = 0
             while not stop.is_set():
                 name = f"rotate-{number}-{i}"

@@ -19,7 +19,7 @@ class Blocker:
         self._server = server
 
     def __enter__(self) -> None:
-        body = json.dumps({"query": "q", "documents": [f"{i} word" * 100 for i in range(5000)]})
+        body = json.dumps({"query": "q", "documents": [f"{i} word" * 100 for i in range(3000)]})
         head = f"Content-Length: {len(body)}\r\n"
         self._connection = open_request(self._server, head, body.encode())
         until(lambda: self._server.health()["controller"]["active"] == 1, "it to run")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 
 import pytest
@@ -645,6 +646,43 @@ async def test_the_smallest_sizes_do_no_harm(size: tuple[int, int]) -> None:
         for y in range(app.view.size.height):
             width = app.view.scrollable_content_region.width
             assert app.view.render_line(y).cell_length == width
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_any_order_of_keys_floods_and_answers_is_survived(seed: int) -> None:
+    """Keys come between a flood and the frame that shows it; a stale line number once crashed."""
+    chance = random.Random(seed)
+    lines = [line[:200_000] for line in HOSTILE.values()] + numbered(0, 3000)
+    actions = [binding.action for binding in LogView.BINDINGS]  # type: ignore[union-attr]
+    app = LogApp(max_lines=chance.choice([50, 2000]))
+    async with app.run_test(size=(60, 12)) as pilot:
+        for _ in range(250):
+            kind = chance.random()
+            if kind < 0.45:
+                start = chance.randrange(len(lines))
+                batch = lines[start : start + chance.choice([1, 10, 500])]
+                app.view.feed(chance.choice("abc"), batch)
+            elif kind < 0.52:
+                question = chance.choice(["search", "filter_in", "filter_out"])
+                app.view.answer(question, chance.choice(["", "line", "7$"]))  # type: ignore[arg-type]
+            elif kind < 0.55:
+                app.view.feed_older({"a": lines[: chance.choice([0, 1, 300])]})
+            elif kind < 0.56:
+                app.view.clear()
+            elif kind < 0.58:
+                await pilot.resize_terminal(chance.choice([10, 60]), chance.choice([3, 20]))
+            else:
+                getattr(app.view, f"action_{chance.choice(actions)}")()
+            if chance.random() < 0.3:
+                await pilot.pause()
+        await pilot.resize_terminal(60, 12)
+        app.view.action_clear_filters()
+        app.view.action_line_start()
+        app.view.wrap = False
+        await fed(pilot, app.view, [b"the last"])
+        app.view.action_last()
+        await settled(pilot, app.view)
+        assert app.rows()[-1].rstrip("▁▂▃▄▅▆▇█ ").endswith("the last")
 
 
 def test_every_key_has_an_action_and_an_id() -> None:

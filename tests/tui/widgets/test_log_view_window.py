@@ -136,6 +136,29 @@ def test_a_filter_keeps_the_place() -> None:
     assert numbers(window) == [58, 59, 60, 61, 62]
 
 
+def test_keys_between_a_flood_and_the_next_frame_do_no_harm() -> None:
+    for act in (
+        lambda w: w.move(-1),
+        lambda w: w.scroll(-1),
+        lambda w: w.page(-1),
+        lambda w: w.go_to(3),
+        lambda w: w.to_first(),
+        lambda w: w.scroll_to_position(2),
+        lambda w: w.settle(),
+        lambda w: w.top_positions(),
+    ):
+        for paused in (False, True):
+            window = make(lines=100, max_lines=100)
+            window.index = LineIndex(window.buffer, Filter(include=(Pattern("5"),)).test)
+            window.index.advance(10)
+            window.layout()
+            if paused:
+                window.move(-2)
+            add(window, 200)  # every line that was shown has gone, and no other is known yet
+            act(window)
+            assert window.layout() == []
+
+
 def test_an_empty_log_can_be_driven() -> None:
     window = make(lines=0)
     for act in (
@@ -156,6 +179,8 @@ def test_an_empty_log_can_be_driven() -> None:
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.integers(1, 40)),
+        st.tuples(st.just("flood"), st.integers(1, 120)),
+        st.tuples(st.just("go"), st.integers(-20, 200)),
         st.tuples(st.just("move"), st.integers(-9, 9)),
         st.tuples(st.just("scroll"), st.integers(-20, 20)),
         st.tuples(st.just("page"), st.sampled_from([-1, -0.5, 0.5, 1])),
@@ -182,6 +207,11 @@ def test_whatever_is_done_the_rows_are_consecutive_and_the_cursor_visible(
         stop = buffer.first
         if name == "add":
             buffer.extend("a", [b"%d" % n for n in range(int(amount))])
+        elif name == "flood":  # and the next key comes before anything was laid out
+            buffer.extend("a", [b"%d" % n for n in range(int(amount))])
+            continue
+        elif name == "go":
+            window.go_to(int(amount))
         elif name == "move":
             window.move(int(amount))
         elif name == "scroll":
@@ -218,7 +248,7 @@ def test_whatever_is_done_the_rows_are_consecutive_and_the_cursor_visible(
             assert rows == every[start : start + len(rows)]
         if window.following:
             assert rows == every[len(every) - len(rows) :]
-        elif name in ("move", "page", "first") and rows:
+        elif name in ("move", "page", "first", "go") and rows:
             assert window.cursor in {number for number, _ in rows}
         top, end = window.top_positions()
         assert 0 <= top <= max(top, end) <= len(shown)
