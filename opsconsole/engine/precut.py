@@ -57,7 +57,8 @@ def cut(text: str, words: int) -> str:
         if match is None:
             return text
         end = match.end()
-    return text[:end]
+    # A special token behind the cut may swallow the white space before it: it goes as well.
+    return text[:end].rstrip()
 
 
 def is_safe(tokenizer: Tokenizer, file: Path) -> bool:

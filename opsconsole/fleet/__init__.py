@@ -1,8 +1,14 @@
-"""Watching servers: polling, and what follows from the polls."""
+"""Watching servers: polling, and what follows from the polls.
 
-from opsconsole.fleet.fetch import Answer, FetchError, client_for, fetch
+What speaks HTTP is imported when it is first asked for: the screen paints before it polls.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
-from opsconsole.fleet.poller import poll, watch
 from opsconsole.fleet.quantile import delta, merge, quantile
 from opsconsole.fleet.snapshot import (
     Counters,
@@ -12,6 +18,10 @@ from opsconsole.fleet.snapshot import (
     ServerState,
     Snapshot,
 )
+
+if TYPE_CHECKING:
+    from opsconsole.fleet.http import Answer, FetchError, client_for, fetch
+    from opsconsole.fleet.poller import poll, watch
 
 __all__ = [
     "Answer",
@@ -35,3 +45,17 @@ __all__ = [
     "quantile",
     "watch",
 ]
+_HOMES = {
+    "Answer": "http",
+    "FetchError": "http",
+    "client_for": "http",
+    "fetch": "http",
+    "poll": "poller",
+    "watch": "poller",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

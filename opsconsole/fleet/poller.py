@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from opsconsole.errors import OpsError
 from opsconsole.fleet.adapters import Reading, read
-from opsconsole.fleet.fetch import FetchError, client_for, secret_failure
+from opsconsole.fleet.http import FetchError, client_for, secret_failure
 from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import Failure, ServerState, Snapshot
 from opsconsole.profile import Server

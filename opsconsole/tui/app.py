@@ -20,7 +20,7 @@ from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.daemon import status as daemon_status
 from opsconsole.errors import OpsError
-from opsconsole.fleet import Snapshot, watch
+from opsconsole.fleet import Snapshot
 from opsconsole.profile import Profile, Server, load
 from opsconsole.text import clean_line
 from opsconsole.tui import clipboard
@@ -82,9 +82,9 @@ class ConsoleApp(App[int]):
         start: bool = False,
         read_only: bool = False,
         ascii: bool = False,
-        source: Source = watch,
+        source: Source | None = None,
     ) -> None:
-        """A console on ``profile``, fed by ``source``: live polls, or a recording."""
+        """A console on ``profile``, fed by ``source``: a recording, or by default live polls."""
         super().__init__()
         self.profile = profile
         self.model = FleetModel(profile)
@@ -134,7 +134,10 @@ class ConsoleApp(App[int]):
             self.operator.run(get("server.start"), [server])
 
     async def _watch(self) -> None:
-        async with aclosing(self._source(self.profile.servers)) as snapshots:
+        from opsconsole.fleet import watch  # after the first paint
+
+        source = self._source or watch
+        async with aclosing(source(self.profile.servers)) as snapshots:
             async for snapshot in snapshots:
                 self.model.take(snapshot)
 

@@ -6,7 +6,7 @@ import msgspec.structs
 
 from opsconsole.fleet.adapters import http, own
 from opsconsole.fleet.adapters.reading import Reading
-from opsconsole.fleet.fetch import FetchError
+from opsconsole.fleet.http import FetchError
 from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.profile import Server
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from opsconsole.fleet.adapters.own import status_error
 from opsconsole.fleet.adapters.reading import Reading
-from opsconsole.fleet.fetch import fetch
+from opsconsole.fleet.http import fetch
 from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import ServerState
 
 
 async def read(client: httpx.AsyncClient, path: str) -> Reading:
-    """Up, or :class:`~opsconsole.fleet.fetch.FetchError` saying why not."""
+    """Up, or :class:`~opsconsole.fleet.http.FetchError` saying why not."""
     answer = await fetch(client, path)
     if not 200 <= answer.status < 300:
         raise status_error(answer)

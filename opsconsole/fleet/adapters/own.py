@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from opsconsole.fleet.adapters.reading import Reading
-from opsconsole.fleet.fetch import Answer, FetchError, fetch
+from opsconsole.fleet.http import Answer, FetchError, fetch
 from opsconsole.fleet.lean_httpx import httpx
 from opsconsole.fleet.snapshot import (
     INFINITY,

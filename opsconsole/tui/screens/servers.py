@@ -11,7 +11,6 @@ from textual.widget import Widget
 
 from opsconsole.actions import Action, Scope, get
 from opsconsole.errors import OpsError
-from opsconsole.fleet import FetchError, client_for, fetch
 from opsconsole.profile import Server
 from opsconsole.tui.app import bindings
 from opsconsole.tui.describe import describe
@@ -162,6 +161,7 @@ class ServersScreen(ConsoleScreen):
             self.run_worker(self._fetch_raw(server, what), group="raw", exclusive=True)
 
     async def _fetch_raw(self, server: Server, what: str) -> None:
+        from opsconsole.fleet import FetchError, client_for, fetch
         from opsconsole.pretty import pretty
 
         path = server.health if what == "health" else "/metrics"

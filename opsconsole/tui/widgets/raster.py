@@ -92,6 +92,7 @@ DASHES = {
 }
 """Which dot columns a flat stretch of each series leaves out, in order."""
 EIGHTHS = " ▁▂▃▄▅▆▇█"
+_LEAST = 1e-200  # a range below this cannot be divided by
 
 
 class Canvas:
@@ -128,7 +129,7 @@ class Canvas:
 
     def _dot(self, value: float, low: float, high: float) -> int:
         last = self.dots_down - 1
-        share = (value - low) / (high - low) if high > low else 0.0
+        share = (value - low) / (high - low) if high - low > _LEAST else 0.0
         return last - int(min(1.0, max(0.0, share)) * last + 0.5)
 
     def line(self, series: int, bins: Sequence[Bin | None], low: float, high: float) -> None:
@@ -140,7 +141,7 @@ class Canvas:
         dashes = DASHES[self.symbols][series % len(DASHES[self.symbols])]
         period, final = len(dashes), len(bins) - 1
         last = self.dots_down - 1
-        factor = last / (high - low) if high > low else 0.0
+        factor = last / (high - low) if high - low > _LEAST else 0.0
 
         def dot(value: float) -> int:
             return min(last, max(0, last - int((value - low) * factor + 0.5)))
@@ -199,7 +200,7 @@ class Canvas:
         for column, found in enumerate(bins):
             if found is None:
                 continue
-            share = (found.high - low) / (high - low) if high > low else 0.0
+            share = (found.high - low) / (high - low) if high - low > _LEAST else 0.0
             eighths = max(1, round(min(1.0, max(0.0, share)) * self.height * 8))
             for row in range(self.height):
                 filled = min(8, eighths - 8 * (self.height - 1 - row))

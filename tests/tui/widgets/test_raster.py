@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opsconsole.tui.widgets.raster import MARKERS, Canvas, SymbolSet, envelope
@@ -85,6 +85,7 @@ def test_a_gap_is_blank_and_few_values_are_joined(symbols: SymbolSet) -> None:
     assert all(columns[-5:-1])
 
 
+@example([0.0, 1e-308], "braille", 1, 1)
 @given(VALUES, st.sampled_from(SYMBOLS), st.integers(1, 40), st.integers(1, 12))
 def test_any_values_draw_within_the_canvas(
     values: list[float | None], symbols: SymbolSet, width: int, height: int
