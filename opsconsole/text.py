@@ -10,18 +10,20 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# ECMA-48: strings (OSC, DCS, SOS, PM, APC) up to their terminator or the end, CSI sequences, and
-# two-character escapes; each also with its 8-bit C1 introducer.
+# ECMA-48: strings (OSC, DCS, SOS, PM, APC) up to their terminator, the next ESC or the end; CSI
+# sequences; two-character escapes. Quantifiers are possessive: without that a hostile line makes
+# the search quadratic. The 8-bit C1 introducers are not read as such: they are replaced like any
+# other control, and what follows stays in sight.
 _ESCAPES = re.compile(
-    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
-    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c|$)"
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|\x1b[ -/]*[0-~]?"
+    r"\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)?"
+    r"|\x1b[PX^_][^\x1b]*+(?:\x1b\\)?"
+    r"|\x1b\[[0-?]*+[ -/]*+[@-~]?"
+    r"|\x1b[ -/]*+[0-~]?"
 )
 # C0 but tab and newline, DEL, C1, bidi marks, embeddings, overrides and isolates (Trojan Source),
 # zero-width and invisible characters, line/paragraph separators, BOM, tags, lone surrogates.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
 )
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")

@@ -66,6 +66,20 @@ def test_an_unterminated_string_does_not_swallow_what_was_before() -> None:
     assert clean("before \x1b]0;title") == "before "
 
 
+@pytest.mark.parametrize(
+    "piece", ["\x9d", "\x1b]", "\x1bP", "\x1b[0;", "\x1b ", "\x90", "\x1b[1m"], ids=repr
+)
+def test_hostile_text_is_cleaned_in_linear_time(piece: str) -> None:
+    # Quadratic, this took minutes: the test's time limit is what it is held against.
+    evil = piece * 300_000 + "\x1bA"
+    assert is_safe(clean(evil))
+    assert all(is_safe(span.text) for span in spans(evil))
+
+
+def test_a_stray_c1_byte_hides_nothing() -> None:
+    assert clean("before\x9dafter") == "before\ufffdafter"
+
+
 def test_colours_become_spans() -> None:
     assert [tuple(s) for s in spans("a\x1b[31mred\x1b[0m b\x1b[1;32mg")] == [
         ("a", ""), ("red", "31"), (" b", ""), ("g", "1;32"),

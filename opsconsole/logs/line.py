@@ -57,9 +57,6 @@ _JSON_TIME = re.compile(rb'"(?:time|timestamp|ts|@timestamp)"\s*:\s*(?:"([^"]{1,
 _ISO = re.compile(
     rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d)(?![\d:]))?"
 )
-# C1 string introducers before :func:`clean`: an unterminated one makes its search start
-# again at every later one, which is minutes for a hostile line.
-_C1_STRINGS = re.compile("[\x90\x98\x9d-\x9f]")
 _PLAIN = re.compile(r"[^\s\"=]+")
 
 
@@ -220,10 +217,7 @@ class LogLine:
             short = short[:limit].expandtabs(8)
         if "\n" in short:
             short = short.replace("\r\n", "\n").replace("\n", "⏎")
-        short = short[:limit]
-        if not short.isascii():
-            short = _C1_STRINGS.sub("\ufffd", short)
-        return short
+        return short[:limit]
 
     @property
     def text(self) -> str:

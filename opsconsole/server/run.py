@@ -70,9 +70,6 @@ def serve(settings: ServerSettings, *, reload: bool = False) -> int:
         reload: Development: restart when the code or the model's folder changes.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    # Read by the OpenMP of torch when it is loaded. Its threads else spin while they wait for each
-    # other, and with a busy neighbour on the cores a request takes 3 to 10 times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     log = JsonLog(level=settings.log_level)
     log.adopt()
     if reload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -123,6 +124,9 @@ class ConsoleApp(App[int]):
             self._read_daemons()
             self.set_interval(DAEMON_POLL, self._read_daemons)
         self.set_interval(REDRAW, self._redraw)
+        # What is loaded by now stays: without it the collector looks through all of it again and
+        # again, 50 ms at a stretch while a log floods in.
+        self.call_after_refresh(gc.freeze)
         if self._start_daemons:
             self.call_after_refresh(self._start_all)
 
