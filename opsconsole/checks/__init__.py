@@ -1,6 +1,6 @@
 """Checks: what they found, what it adds up to, and how it is told.
 
-The verdict, which speaks HTTP, is imported when it is first asked for.
+Names are imported when they are first asked for: the screen needs no verdict to paint.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from opsconsole.checks.diagnosis import Finding, diagnose
-from opsconsole.checks.result import CheckResult, CheckState, exit_code, worst
-
 if TYPE_CHECKING:
+    from opsconsole.checks.diagnosis import Finding, diagnose
     from opsconsole.checks.formats import FORMATS, as_text
+    from opsconsole.checks.result import CheckResult, CheckState, exit_code, worst
     from opsconsole.checks.verdict import check, select
 
 __all__ = [
@@ -27,10 +26,17 @@ __all__ = [
     "select",
     "worst",
 ]
-_HOMES = {"FORMATS": "formats", "as_text": "formats", "check": "verdict", "select": "verdict"}
+_HOMES = {
+    "diagnosis": ("Finding", "diagnose"),
+    "formats": ("FORMATS", "as_text"),
+    "result": ("CheckResult", "CheckState", "exit_code", "worst"),
+    "verdict": ("check", "select"),
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

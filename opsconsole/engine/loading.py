@@ -73,8 +73,8 @@ def load(settings: EngineSettings) -> Engine:
 
 
 def _place(settings: EngineSettings, architecture: Architecture) -> Placement:
-    # Read by torch's OpenMP when it is loaded. Its threads else spin while they wait for each other,
-    # and with a busy neighbour on the cores a request takes 3 to 10 times as long.
+    # Read by torch's OpenMP when it is loaded. Its threads else spin while they wait for each
+    # other, and with a busy neighbour on the cores a request takes 3 to 10 times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     placement = place(settings, architecture)
     import_module("mlx.core" if placement.backend == "mlx" else "torch")

@@ -1,6 +1,7 @@
 """Watching servers: polling, and what follows from the polls.
 
-What speaks HTTP is imported when it is first asked for: the screen paints before it polls.
+Names are imported when they are first asked for: the screen paints before it polls, and a verdict
+needs no history.
 """
 
 from __future__ import annotations
@@ -8,20 +9,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
-from opsconsole.fleet.quantile import delta, merge, quantile
-from opsconsole.fleet.snapshot import (
-    Counters,
-    Failure,
-    Histogram,
-    Identity,
-    ServerState,
-    Snapshot,
-)
-
 if TYPE_CHECKING:
+    from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
     from opsconsole.fleet.http import Answer, FetchError, client_for, fetch
     from opsconsole.fleet.poller import poll, watch
+    from opsconsole.fleet.quantile import delta, merge, quantile
+    from opsconsole.fleet.snapshot import (
+        Counters,
+        Failure,
+        Histogram,
+        Identity,
+        ServerState,
+        Snapshot,
+    )
 
 __all__ = [
     "Answer",
@@ -46,16 +46,17 @@ __all__ = [
     "watch",
 ]
 _HOMES = {
-    "Answer": "http",
-    "FetchError": "http",
-    "client_for": "http",
-    "fetch": "http",
-    "poll": "poller",
-    "watch": "poller",
+    "history": ("Figures", "FleetFigures", "History", "Point", "aggregate"),
+    "http": ("Answer", "FetchError", "client_for", "fetch"),
+    "poller": ("poll", "watch"),
+    "quantile": ("delta", "merge", "quantile"),
+    "snapshot": ("Counters", "Failure", "Histogram", "Identity", "ServerState", "Snapshot"),
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,12 +19,15 @@ from opsconsole.profile import Server
 _RESOLVER_THREADS = 64
 
 
-async def poll(server: Server, client: httpx.AsyncClient | None = None) -> Snapshot:
+async def poll(
+    server: Server, client: httpx.AsyncClient | None = None, *, metrics: bool = True
+) -> Snapshot:
     """Read one server once. Never raises for what the server does; see ``Snapshot.failure``.
 
     Args:
         server: The server.
         client: Its client, when there is one already; else one is made for this poll.
+        metrics: Read its counters too, if it is of a kind that has them.
     """
     start = time.monotonic()
     own_client = client is None
@@ -34,7 +37,7 @@ async def poll(server: Server, client: httpx.AsyncClient | None = None) -> Snaps
         return _failed(server, start, secret_failure(error))
     try:
         async with asyncio.timeout(server.timeout):
-            reading = await read(server, client)
+            reading = await read(server, client, metrics=metrics)
     except TimeoutError:
         detail = f"no whole answer within {server.timeout:g} s"
         return _failed(server, start, FetchError(Failure.TIMEOUT, detail))

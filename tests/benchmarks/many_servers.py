@@ -11,6 +11,7 @@ import asyncio
 import json
 import math
 import time
+from typing import ClassVar
 
 
 def bodies(number: int, second: float) -> tuple[bytes, bytes]:
@@ -39,7 +40,7 @@ def bodies(number: int, second: float) -> tuple[bytes, bytes]:
 class Answer(asyncio.Protocol):
     """HTTP/1.1 with keep-alive, as little as a benchmark's far side needs."""
 
-    cache: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+    cache: ClassVar[dict[tuple[int, int], tuple[bytes, bytes]]] = {}
     start = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -13,8 +13,8 @@ from opsconsole.profile import Server
 __all__ = ["Reading", "read"]
 
 
-async def read(server: Server, client: httpx.AsyncClient) -> Reading:
-    """One reading of ``server``.
+async def read(server: Server, client: httpx.AsyncClient, *, metrics: bool = True) -> Reading:
+    """One reading of ``server``; its health alone without ``metrics``.
 
     Raises:
         FetchError: its health route brought no usable answer.
@@ -22,6 +22,8 @@ async def read(server: Server, client: httpx.AsyncClient) -> Reading:
     if server.kind == "http":
         return await http.read(client, server.health)
     health = await own.read_health(client, server.health)
+    if not metrics:
+        return health
     try:
         counters = await own.read_counters(client)
     except FetchError as error:

@@ -47,16 +47,17 @@ class ServersScreen(ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         symbols = self.console_app.symbols
         pointer = ">" if symbols.plain else "▌"
-        yield Table(COLUMNS, mark=symbols.mark, pointer=pointer, id="fleet")
-        yield Rule()
-        yield Detail()
+        # Held, not queried: a redraw can come while the screen is being taken down.
+        self.table = Table(COLUMNS, mark=symbols.mark, pointer=pointer, id="fleet")
+        self.rule, self.detail = Rule(), Detail()
+        return (self.table, self.rule, self.detail)
 
     def on_resize(self) -> None:
         self.show_model()
 
     def show_model(self) -> None:
         app = self.console_app
-        table = self.query_one(Table)
+        table = self.table
         table.mark_glyph = app.symbols.mark
         servers = [s for s in app.profile.servers if self.filter.lower() in s.name.lower()]
         table.empty = f"no server matches {self.filter!r}" if self.filter else "no servers"
@@ -69,9 +70,9 @@ class ServersScreen(ConsoleScreen):
         """Give the table what its rows need, and the chart the rest, but keep both usable."""
         body = self.size.height - FRAME
         most = max(3, body - 1 - DETAIL_LEAST) if body >= DETAIL_LEAST + 4 else body
-        table, detail = self.query_one(Table), self.query_one(Detail)
+        table = self.table
         shown = most < body
-        for widget in (detail, self.query_one("#body > Rule")):
+        for widget in (self.detail, self.rule):
             widget.display = shown
         height = min(wanted, most) if shown else body
         # A chart taller than this says no more; the table may have the rest.
@@ -87,16 +88,15 @@ class ServersScreen(ConsoleScreen):
 
     def _show_detail(self) -> None:
         server = self._current()
-        detail = self.query_one(Detail)
-        if detail.display:
-            detail.show(server)
+        if self.detail.display:
+            self.detail.show(server)
 
     def _current(self) -> Server | None:
-        key = self.query_one(Table).cursor
+        key = self.table.cursor
         return self.console_app.profile.server(key) if key else None
 
     def targets(self) -> Sequence[Server]:
-        keys = self.query_one(Table).targets()
+        keys = self.table.targets()
         return [s for s in self.console_app.profile.servers if s.name in keys]
 
     def _chosen(self, names: Sequence[str]) -> list[Server]:
@@ -129,7 +129,7 @@ class ServersScreen(ConsoleScreen):
         self._request(get("server.restart"), names)
 
     def do_fleet_rolling(self, *names: str) -> None:
-        marked = self.query_one(Table).marked
+        marked = self.table.marked
         daemons = self.console_app.profile.daemons
         chosen = self._chosen(names) if names else [s for s in daemons if s.name in marked]
         self.console_app.operator.request(get("fleet.rolling"), chosen or daemons)
@@ -181,7 +181,7 @@ class ServersScreen(ConsoleScreen):
         app.switch_mode("rerank")
 
     def do_server_check(self) -> None:
-        marked = sorted(self.query_one(Table).marked)
+        marked = sorted(self.table.marked)
         self.console_app.say("checking …")
         self.run_worker(self._check(marked), group="check", exclusive=True)
 
@@ -196,10 +196,10 @@ class ServersScreen(ConsoleScreen):
         app.push_screen(PageScreen("Verdict", text))
 
     def do_server_mark(self) -> None:
-        self.query_one(Table).toggle_mark()
+        self.table.toggle_mark()
 
     def do_server_unmark(self) -> None:
-        self.query_one(Table).unmark()
+        self.table.unmark()
 
     def do_server_sort(self) -> None:
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
@@ -215,5 +215,5 @@ class ServersScreen(ConsoleScreen):
 
     def do_console_back(self) -> None:
         self.filter = ""
-        self.query_one(Table).unmark()
+        self.table.unmark()
         self.show_model()
