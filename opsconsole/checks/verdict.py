@@ -19,16 +19,24 @@ from opsconsole.checks.result import CheckResult, CheckState
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.daemon import status as daemon_status
 from opsconsole.errors import OpsError
-from opsconsole.fleet import Failure, FetchError, ServerState, Snapshot, client_for, fetch, poll
-from opsconsole.fleet.lean_httpx import httpx
+from opsconsole.fleet import (
+    Client,
+    Failure,
+    FetchError,
+    ServerState,
+    Snapshot,
+    client_for,
+    fetch,
+    poll,
+)
 from opsconsole.profile import Profile, Server
 
 PROBES = 4
-QUERY = "How do I restart a service after changing its configuration?"
+QUERY = "how to restart a service"
 DOCUMENTS = (
-    "To apply a changed configuration, restart the service and watch its health until it is up.",
-    "The capital of France is Paris, which lies on the river Seine.",
-    "A reranker scores each document against the query and sorts them by relevance.",
+    "restart the service and watch its health",
+    "Paris is the capital of France",
+    "a reranker sorts documents",
 )
 
 
@@ -189,7 +197,7 @@ class _Ranking(Struct):
     results: list[_Result]
 
 
-async def _ask(server: Server, client: httpx.AsyncClient) -> tuple[list[_Result], float]:
+async def _ask(server: Server, client: Client) -> tuple[list[_Result], float]:
     """One rerank and its seconds; raises FetchError with what was wrong."""
     body: dict[str, Any] = {"query": QUERY, "documents": list(DOCUMENTS)}
     # A rerank may take longer than a poll, but not for ever.
@@ -218,7 +226,7 @@ def _wrong(detail: str) -> FetchError:
     return FetchError(Failure.SHAPE, detail)
 
 
-async def _rerank(server: Server, client: httpx.AsyncClient) -> CheckResult:
+async def _rerank(server: Server, client: Client) -> CheckResult:
     try:
         results, seconds = await _ask(server, client)
     except FetchError as error:
@@ -241,9 +249,7 @@ async def _rerank(server: Server, client: httpx.AsyncClient) -> CheckResult:
     )
 
 
-async def _latency(
-    server: Server, client: httpx.AsyncClient, limit: float, first: float
-) -> CheckResult:
+async def _latency(server: Server, client: Client, limit: float, first: float) -> CheckResult:
     times = [first]
     for _ in range(PROBES - 1):
         try:

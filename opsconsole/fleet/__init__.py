@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
-    from opsconsole.fleet.http import Answer, FetchError, client_for, fetch
+    from opsconsole.fleet.http import Answer, Client, FetchError, client_for, fetch
     from opsconsole.fleet.poller import poll, watch
-    from opsconsole.fleet.quantile import delta, merge, quantile
+    from opsconsole.fleet.buckets import delta, merge, quantile
     from opsconsole.fleet.snapshot import (
         Counters,
         Failure,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Client",
     "Counters",
     "Failure",
     "FetchError",
@@ -47,9 +48,9 @@ __all__ = [
 ]
 _HOMES = {
     "history": ("Figures", "FleetFigures", "History", "Point", "aggregate"),
-    "http": ("Answer", "FetchError", "client_for", "fetch"),
+    "http": ("Answer", "Client", "FetchError", "client_for", "fetch"),
     "poller": ("poll", "watch"),
-    "quantile": ("delta", "merge", "quantile"),
+    "buckets": ("delta", "merge", "quantile"),
     "snapshot": ("Counters", "Failure", "Histogram", "Identity", "ServerState", "Snapshot"),
 }
 

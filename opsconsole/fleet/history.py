@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from opsconsole.fleet.quantile import delta, merge, quantile
+from opsconsole.fleet.buckets import delta, merge, quantile
 from opsconsole.fleet.snapshot import Counters, Histogram, ServerState, Snapshot
 
 WINDOW = 60.0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+import socket
 import ssl
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from opsconsole.errors import OpsError
-from opsconsole.fleet.lean_httpx import httpx
+from opsconsole.fleet.lean_httpcore import httpcore
 from opsconsole.fleet.snapshot import Failure
 from opsconsole.profile import Server
 
@@ -55,55 +57,101 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def client_for(server: Server) -> httpx.AsyncClient:
-    """A client for one server: its own connections, key and time limit; redirects not followed.
+class Client:
+    """The connections to one server, with its key and its time limit.
+
+    This is httpcore, the transport under httpx, without httpx: a poll needs no redirects, cookies,
+    proxies or decoding, and costs half the processor time and a quarter of the import without.
 
     Raises:
         OpsError: the server's API key cannot be had.
     """
-    headers = {"accept": "application/json", "user-agent": "opsconsole"}
-    if server.api_key is not None:
-        headers["authorization"] = f"Bearer {server.api_key.reveal()}"
-    return httpx.AsyncClient(
-        base_url=server.url,
-        headers=headers,
-        timeout=httpx.Timeout(server.timeout),
-        limits=httpx.Limits(max_connections=4, max_keepalive_connections=2, keepalive_expiry=60),
-        verify=_tls() if server.url.startswith("https:") else False,
-        trust_env=False,  # a poll of 127.0.0.1 must not go through $HTTP_PROXY
-    )
+
+    def __init__(self, server: Server) -> None:
+        parts = urlsplit(server.url)
+        host = (parts.hostname or "").encode("idna")
+        self._scheme, self._host, self._port = parts.scheme.encode(), host, server.port
+        self._base = parts.path
+        self._headers = [(b"accept", b"application/json"), (b"user-agent", b"opsconsole")]
+        if server.api_key is not None:
+            key = server.api_key.reveal().encode("latin-1", "replace")
+            self._headers.append((b"authorization", b"Bearer " + key))
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_tls() if parts.scheme == "https" else None,
+            max_connections=4,
+            max_keepalive_connections=2,
+            keepalive_expiry=60.0,
+        )
+        self.timeout = server.timeout
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._pool.aclose()
+
+    def open(
+        self, method: str, path: str, content: bytes | None
+    ) -> AbstractAsyncContextManager[httpcore.Response]:
+        """A request on its way; the body of its response is still to be read."""
+        target = quote(self._base + path, safe="/%?=&:+,;@~!$'()*").encode()
+        url = httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
+        headers = [*self._headers, (b"host", self._authority())]
+        if content is not None:
+            headers.append((b"content-type", b"application/json"))
+        limits = dict.fromkeys(("connect", "read", "write", "pool"), self.timeout)
+        return self._pool.stream(
+            method, url, headers=headers, content=content, extensions={"timeout": limits}
+        )
+
+    def _authority(self) -> bytes:
+        host = b"[" + self._host + b"]" if b":" in self._host else self._host
+        if self._port == {b"http": 80, b"https": 443}[self._scheme]:
+            return host
+        return host + b":" + str(self._port).encode()
+
+
+def client_for(server: Server) -> Client:
+    """A client for one server; errors as those of :class:`Client`."""
+    return Client(server)
 
 
 async def fetch(
-    client: httpx.AsyncClient,
-    path: str,
-    *,
-    method: str = "GET",
-    json: Any = None,
-    limit: int = MAX_BODY,
+    client: Client, path: str, *, method: str = "GET", json: Any = None, limit: int = MAX_BODY
 ) -> Answer:
-    """One request; the caller bounds its time with ``asyncio.timeout``.
+    """One request; redirects are not followed. The caller bounds its time with ``asyncio.timeout``.
 
     Raises:
         FetchError: anything but a whole HTTP answer of at most ``limit`` bytes.
     """
     content = msgspec.json.encode(json) if json is not None else None
-    headers = {"content-type": "application/json"} if json is not None else None
     try:
-        async with client.stream(method, path, content=content, headers=headers) as response:
+        async with client.open(method, path, content) as response:
             chunks: list[bytes] = []
             size = 0
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_stream():
                 size += len(chunk)
                 if size > limit:
                     raise FetchError(Failure.TOO_LARGE, f"answer larger than {limit // 2**20} MiB")
                 chunks.append(chunk)
-            kind = response.headers.get("content-type", "")
-            return Answer(response.status_code, kind, b"".join(chunks))
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            kind = next((v for k, v in response.headers if k.lower() == b"content-type"), b"")
+            return Answer(response.status, kind.decode("latin-1"), b"".join(chunks))
+    except FetchError:
+        raise
+    except (ssl.SSLError, OSError, UnicodeError, *_HTTP_ERRORS) as error:
         raise _classify(error) from None
-    except (ssl.SSLError, OSError, UnicodeError) as error:
-        raise FetchError(Failure.UNREACHABLE, _words(error)) from None
+
+
+_HTTP_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+)
 
 
 def _classify(error: Exception) -> FetchError:
@@ -119,22 +167,22 @@ def _classify(error: Exception) -> FetchError:
             return FetchError(Failure.TLS, f"TLS: {link.reason or _words(link)}")
         if isinstance(link, ConnectionRefusedError):
             return FetchError(Failure.REFUSED, "connection refused: nothing listens there")
-        if type(link).__name__ == "gaierror":
+        if isinstance(link, socket.gaierror):
             return FetchError(Failure.DNS, f"host name not found: {_words(link)}")
         if isinstance(link, ConnectionResetError | BrokenPipeError):
             return FetchError(Failure.CLOSED, "the server closed the connection")
-    if isinstance(error, httpx.TimeoutException | asyncio.TimeoutError):
+    if isinstance(error, httpcore.TimeoutException):
         return FetchError(Failure.TIMEOUT, "no answer in time")
-    if isinstance(error, httpx.DecodingError):
-        return FetchError(Failure.NOT_HTTP, "the answer's compression is broken")
-    if isinstance(error, httpx.RemoteProtocolError):
+    if isinstance(error, httpcore.RemoteProtocolError):
         text = str(error)
         if "illegal" in text:
             return FetchError(Failure.NOT_HTTP, "what answers there does not speak HTTP")
         if "disconnected" in text or "closed" in text or "incomplete" in text:
             return FetchError(Failure.CLOSED, "the server closed the connection within its answer")
         return FetchError(Failure.NOT_HTTP, "what answers there does not speak HTTP")
-    if "refused" in str(error).lower() or "all connection attempts failed" in str(error).lower():
+    if isinstance(error, httpcore.ReadError | httpcore.WriteError):
+        return FetchError(Failure.CLOSED, "the server closed the connection")
+    if "all connection attempts failed" in str(error).lower():
         return FetchError(Failure.REFUSED, "connection refused: nothing listens there")
     return FetchError(Failure.UNREACHABLE, _words(error))
 

@@ -10,8 +10,7 @@ from contextlib import aclosing
 
 from opsconsole.errors import OpsError
 from opsconsole.fleet.adapters import Reading, read
-from opsconsole.fleet.http import FetchError, client_for, secret_failure
-from opsconsole.fleet.lean_httpx import httpx
+from opsconsole.fleet.http import Client, FetchError, client_for, secret_failure
 from opsconsole.fleet.snapshot import Failure, ServerState, Snapshot
 from opsconsole.profile import Server
 
@@ -19,9 +18,7 @@ from opsconsole.profile import Server
 _RESOLVER_THREADS = 64
 
 
-async def poll(
-    server: Server, client: httpx.AsyncClient | None = None, *, metrics: bool = True
-) -> Snapshot:
+async def poll(server: Server, client: Client | None = None, *, metrics: bool = True) -> Snapshot:
     """Read one server once. Never raises for what the server does; see ``Snapshot.failure``.
 
     Args:
@@ -91,7 +88,7 @@ async def watch(servers: Sequence[Server]) -> AsyncGenerator[Snapshot, None]:
 
 async def _poll_forever(server: Server, offset: float) -> AsyncGenerator[Snapshot, None]:
     """One server: at once, then every interval, shifted by ``offset`` so that a fleet is spread."""
-    client: httpx.AsyncClient | None = None
+    client: Client | None = None
     due = time.monotonic() + offset
     try:
         while True:

@@ -6,14 +6,13 @@ import msgspec.structs
 
 from opsconsole.fleet.adapters import http, own
 from opsconsole.fleet.adapters.reading import Reading
-from opsconsole.fleet.http import FetchError
-from opsconsole.fleet.lean_httpx import httpx
+from opsconsole.fleet.http import Client, FetchError
 from opsconsole.profile import Server
 
 __all__ = ["Reading", "read"]
 
 
-async def read(server: Server, client: httpx.AsyncClient, *, metrics: bool = True) -> Reading:
+async def read(server: Server, client: Client, *, metrics: bool = True) -> Reading:
     """One reading of ``server``; its health alone without ``metrics``.
 
     Raises:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from opsconsole.fleet.adapters.own import status_error
 from opsconsole.fleet.adapters.reading import Reading
-from opsconsole.fleet.http import fetch
-from opsconsole.fleet.lean_httpx import httpx
+from opsconsole.fleet.http import Client, fetch
 from opsconsole.fleet.snapshot import ServerState
 
 
-async def read(client: httpx.AsyncClient, path: str) -> Reading:
+async def read(client: Client, path: str) -> Reading:
     """Up, or :class:`~opsconsole.fleet.http.FetchError` saying why not."""
     answer = await fetch(client, path)
     if not 200 <= answer.status < 300:

@@ -6,8 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from opsconsole.fleet.adapters.reading import Reading
-from opsconsole.fleet.http import Answer, FetchError, fetch
-from opsconsole.fleet.lean_httpx import httpx
+from opsconsole.fleet.http import Answer, Client, FetchError, fetch
 from opsconsole.fleet.snapshot import (
     INFINITY,
     Counters,
@@ -91,7 +90,7 @@ class _Metrics(Struct):
     process: _Process = msgspec.field(default_factory=_Process)
 
 
-async def read_health(client: httpx.AsyncClient, path: str) -> Reading:
+async def read_health(client: Client, path: str) -> Reading:
     """State and identity; raises :class:`FetchError` when the answer is not ours."""
     answer = await fetch(client, path)
     # 503 carries the same body: a server that loads or drains says so.
@@ -116,7 +115,7 @@ async def read_health(client: httpx.AsyncClient, path: str) -> Reading:
     )
 
 
-async def read_counters(client: httpx.AsyncClient) -> Counters:
+async def read_counters(client: Client) -> Counters:
     """The numbers of ``/metrics``; raises :class:`FetchError`."""
     answer = await fetch(client, "/metrics")
     if answer.status != 200:
