@@ -77,6 +77,8 @@ def spec_of(profile: Profile, server: Server) -> Spec:
 def _environ(server: Server, daemon: DaemonSpec) -> dict[str, str]:
     environ = {
         "MODEL_NAME": _path(daemon.model),
+        # Exported in somebody's shell it would win over the model that the profile names.
+        "LOCAL_MODEL_PATH": "",
         "DEVICE_PREFERENCE": daemon.device,
         "HOST": server.host,
         "PORT": str(server.port),

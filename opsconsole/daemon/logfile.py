@@ -71,7 +71,10 @@ def _message(line: str) -> tuple[str, str]:
             level = str(data.get("level", "")).lower()
             for key in ("message", "msg", "event", "error"):
                 if isinstance(data.get(key), str) and data[key]:
-                    return data[key], level
+                    # Our own server says what to do, too; see opsconsole.errors.
+                    hint = data.get("hint")
+                    more = f" ({hint})" if isinstance(hint, str) and hint else ""
+                    return data[key] + more, level
             return line, level
     head = line.lower()[:120]
     wrong = any(word in head for word in ("error", "critical", "fatal"))

@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opsconsole.fleet.buckets import delta, merge, quantile
     from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
     from opsconsole.fleet.http import Answer, Client, FetchError, client_for, fetch
     from opsconsole.fleet.poller import poll, watch
-    from opsconsole.fleet.buckets import delta, merge, quantile
     from opsconsole.fleet.snapshot import (
         Counters,
         Failure,

@@ -170,9 +170,9 @@ class ConsoleApp(App[int]):
         if isinstance(screen, ConsoleScreen) and screen.query("#body > *"):
             self._drawn = self.model.version
             screen.show_model()
-            # A large fleet takes longer to draw: it is drawn less often, never more than a tenth
-            # of the time.
-            self._rest_until = start + 10 * (time.monotonic() - start)
+            # A large fleet takes longer to draw, and is drawn less often: making the rows may take
+            # a thirtieth of the time, with Textual's own part about a tenth.
+            self._rest_until = start + 30 * (time.monotonic() - start)
 
     def on_screen_shown(self) -> None:
         """A screen came up: it shows the model at the next tick, changed or not."""
@@ -208,8 +208,11 @@ class ConsoleApp(App[int]):
             return
         sequence = clipboard.osc52(text, environ)
         if sequence is None:
-            path = clipboard.save(text)
-            self.say(f"too long for the terminal's clipboard; saved to {path}", "warning")
+            try:
+                where = f"saved to {clipboard.save(text)}"
+            except OSError as error:
+                where = f"and it cannot be saved: {error.strerror}"
+            self.say(f"too long for the terminal's clipboard; {where}", "warning")
         elif self._driver is not None:
             self._driver.write(sequence)
             self.say(f"copied {what} (through the terminal)")

@@ -21,10 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 
 from opsconsole.host import describe
-from opsconsole.profile import load_file
+from opsconsole.profile import Server, load_file
 from opsconsole.tui.app import ConsoleApp
 from tests.net import free_port
 
@@ -65,15 +66,47 @@ async def watch_many(path: Path, seconds: float) -> None:
     print(f"frames/s at p99 / worst    {1 / p99:.0f} / {1 / gaps[-1]:.0f}")
 
 
-def first_paint(path: Path, runs: int) -> list[float]:
-    """Seconds from exec to the table's header, in a pty of 80x24."""
+async def poll_plainly(path: Path, seconds: float) -> float:
+    """The peer: the same polls as a plain httpx loop without a screen; its share of a core."""
+    profile, me = load_file(path), psutil.Process()
+
+    async def one(server: Server) -> None:
+        async with httpx.AsyncClient(base_url=server.url, timeout=2, trust_env=False) as client:
+            while True:
+                for route in ("/health", "/metrics"):
+                    (await client.get(route)).json()
+                await asyncio.sleep(server.interval)
+
+    tasks = [asyncio.create_task(one(server)) for server in profile.servers]
+    await asyncio.sleep(3)
+    cpu, start = sum(me.cpu_times()[:2]), time.perf_counter()
+    await asyncio.sleep(seconds)
+    used = (sum(me.cpu_times()[:2]) - cpu) / (time.perf_counter() - start)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return used
+
+
+HELLO = """
+from textual.app import App
+from textual.widgets import Static
+class Hello(App):
+    def compose(self):
+        yield Static("STATE")
+Hello().run()
+"""
+
+
+def first_paint(argv: list[str], runs: int) -> list[float]:
+    """Seconds from exec to the first word on the wire, in a pty of 80x24."""
     out = []
     for _ in range(runs):
         master, slave = pty.openpty()
         os.set_inheritable(slave, True)
         start = time.perf_counter()
         console = subprocess.Popen(
-            [sys.executable, "-m", "opsconsole", "-p", str(path)],
+            [sys.executable, *argv],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"},
         )  # fmt: skip
@@ -101,14 +134,21 @@ def main() -> None:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = folder
-        paints = first_paint(profile_of(1, free_port(), Path(folder)), options.runs)
-        print(f"first paint                median {statistics.median(paints):.2f} s, "
-              f"best {min(paints):.2f} s, worst {max(paints):.2f} s")  # fmt: skip
+        alone = profile_of(1, free_port(), Path(folder))
+        for name, argv in (
+            ("first paint", ["-m", "opsconsole", "-p", str(alone)]),
+            ("Textual's hello world", ["-c", HELLO]),
+        ):
+            paints = first_paint(argv, options.runs)
+            print(f"{name:<26} median {statistics.median(paints):.2f} s, "
+                  f"best {min(paints):.2f} s, worst {max(paints):.2f} s")  # fmt: skip
         path = profile_of(options.servers, port, Path(folder))
         argv = ["-m", "tests.benchmarks.many_servers", "--port", str(port),
                 "--seconds", str(options.seconds + 60)]  # fmt: skip
         far = subprocess.Popen([sys.executable, *argv])
         try:
+            plain = asyncio.run(poll_plainly(path, options.seconds))
+            print(f"the same polls, httpx only {plain:.0%} of a core, no screen")
             asyncio.run(watch_many(path, options.seconds))
         finally:
             far.terminate()
