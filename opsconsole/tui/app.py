@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -32,6 +32,7 @@ from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.symbols import ASCII, UNICODE, Symbols, detect
 from opsconsole.tui.terminal import write_crash
 from opsconsole.tui.theme import DARK, THEMES
+from opsconsole.tui.widgets.frame import Header
 
 Source = Callable[[Sequence[Server]], AsyncGenerator[Snapshot, None]]
 REDRAW = 0.25
@@ -163,13 +164,18 @@ class ConsoleApp(App[int]):
                 self.operator.adopt(status.name)
 
     def _redraw(self) -> None:
-        screen, start = self.screen, time.monotonic()
+        try:
+            screen = self.screen
+        except ScreenStackError:  # on the way out
+            return
+        start = time.monotonic()
         if self.model.version == self._drawn or start < self._rest_until:
             return
         # A screen on its way out has no widgets any more.
         if isinstance(screen, ConsoleScreen) and screen.query("#body > *"):
             self._drawn = self.model.version
             screen.show_model()
+            screen.query(Header).refresh()
             # A large fleet takes longer to draw, and is drawn less often: making the rows may take
             # a thirtieth of the time, with Textual's own part about a tenth.
             self._rest_until = start + 30 * (time.monotonic() - start)

@@ -192,7 +192,7 @@ def test_a_server_that_never_gets_ready_is_a_failed_start(daemon: Daemon) -> Non
 
 def test_start_does_not_wait_for_ever(daemon: Daemon) -> None:
     daemon.runs("--never-ready")
-    with pytest.raises(OpsError, match=r"not ready after 0\.3 s: STARTING, HTTP 503 loading"):
+    with pytest.raises(OpsError, match=r"not ready after 0\.3 s: starting, HTTP 503 loading"):
         daemon.start(timeout=0.3)
     assert daemon.status().state is DaemonState.STARTING
 

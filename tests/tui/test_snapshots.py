@@ -21,7 +21,7 @@ def console(now: float, environment: str = "production", **more: Any) -> Console
 
 
 async def settled(pilot: Pilot[Any]) -> None:
-    await wait_for(pilot, lambda: "3/5 up" in screen_text(pilot.app))
+    await wait_for(pilot, lambda: all(w in screen_text(pilot.app) for w in ("3/5 up", "data 0s")))
     await pilot.press("j", "j")
     await wait_for(pilot, lambda: "3 forwards" in screen_text(pilot.app))
 
