@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
-from opsconsole.daemon import DaemonState, DaemonStatus
+from opsconsole.daemon import DaemonState
 from opsconsole.fleet import Failure, Figures, ServerState, Snapshot
 from opsconsole.profile import Server
+
+if TYPE_CHECKING:
+    from opsconsole.daemon import DaemonStatus
 
 
 class Finding(Struct, frozen=True):

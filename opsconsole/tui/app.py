@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
@@ -18,8 +18,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
-from opsconsole.daemon import DaemonState, DaemonStatus
-from opsconsole.daemon import status as daemon_status
+from opsconsole.daemon import DaemonState
 from opsconsole.errors import OpsError
 from opsconsole.fleet import Snapshot
 from opsconsole.profile import Profile, Server, load
@@ -33,6 +32,9 @@ from opsconsole.tui.symbols import ASCII, UNICODE, Symbols, detect
 from opsconsole.tui.terminal import write_crash
 from opsconsole.tui.theme import DARK, THEMES
 from opsconsole.tui.widgets.frame import Header
+
+if TYPE_CHECKING:
+    from opsconsole.daemon import DaemonStatus
 
 Source = Callable[[Sequence[Server]], AsyncGenerator[Snapshot, None]]
 REDRAW = 0.25
@@ -152,6 +154,8 @@ class ConsoleApp(App[int]):
         )
 
     def _daemon_states(self) -> None:
+        from opsconsole.daemon import status as daemon_status  # not before the first paint
+
         found = [daemon_status(self.profile, server) for server in self.profile.daemons]
         self.call_from_thread(self._take_daemons, found)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from opsconsole.checks import Finding, diagnose
-from opsconsole.daemon import DaemonStatus
 from opsconsole.fleet import Figures, FleetFigures, History, Snapshot, aggregate
 from opsconsole.profile import Profile, Server
+
+if TYPE_CHECKING:
+    from opsconsole.daemon import DaemonStatus
 
 
 @dataclass

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from opsconsole.actions import Action, Confirm, confirmation, get
-from opsconsole.actions.perform import perform, perform_rolling
 from opsconsole.errors import OpsError
 from opsconsole.profile import Server
 
@@ -130,6 +129,8 @@ class Operator:
         self.app.run_worker(work, thread=True, name=name, group=name, exit_on_error=False)
 
     def _one(self, action: Action, server: Server) -> None:
+        from opsconsole.actions.perform import perform  # not before the first paint
+
         try:
             status = perform(action.id, self.app.profile, server, via="tui")
         except OpsError as error:
@@ -145,6 +146,8 @@ class Operator:
         self.app.post_message(OperationEnded(server.name, text, not status.survivors))
 
     def _rolling(self, servers: list[Server]) -> None:
+        from opsconsole.actions.perform import perform_rolling
+
         waiting = {server.name for server in servers}
         try:
             for status in perform_rolling(self.app.profile, servers, via="tui"):

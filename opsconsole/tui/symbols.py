@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import locale
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from opsconsole.daemon import DaemonState, DaemonStatus
+from opsconsole.daemon import DaemonState
 from opsconsole.fleet import ServerState, Snapshot
 from opsconsole.profile import Server
 from opsconsole.tui.widgets.raster import SymbolSet
+
+if TYPE_CHECKING:
+    from opsconsole.daemon import DaemonStatus
 
 
 class Look(NamedTuple):
