@@ -15,7 +15,7 @@ import msgspec
 from opsconsole.errors import OpsError
 from opsconsole.fleet.lean_httpcore import httpcore
 from opsconsole.fleet.snapshot import Failure
-from opsconsole.profile import Server
+from opsconsole.profile import Secret, Server
 
 MAX_BODY = 2 * 2**20
 
@@ -74,8 +74,7 @@ class Client:
         self._base = parts.path
         self._headers = [(b"accept", b"application/json"), (b"user-agent", b"opsconsole")]
         if server.api_key is not None:
-            key = server.api_key.reveal().encode("latin-1", "replace")
-            self._headers.append((b"authorization", b"Bearer " + key))
+            self._headers.append((b"authorization", b"Bearer " + _header_value(server.api_key)))
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_tls() if parts.scheme == "https" else None,
             max_connections=4,
@@ -113,6 +112,15 @@ class Client:
         if self._port == {b"http": 80, b"https": 443}[self._scheme]:
             return host
         return host + b":" + str(self._port).encode()
+
+
+def _header_value(secret: Secret) -> bytes:
+    """The secret for a header. One that no header can carry is refused here, because the error
+    of the HTTP library would repeat it."""
+    value = secret.reveal()
+    if not (value.isascii() and value.isprintable()):
+        raise OpsError(f"secret {secret.source} holds characters that no header can carry")
+    return value.encode()
 
 
 def client_for(server: Server) -> Client:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from weakref import WeakSet
 
 from opsconsole.errors import OpsError
 from opsconsole.fleet.adapters import Reading, read
@@ -55,9 +56,7 @@ async def watch(servers: Sequence[Server]) -> AsyncGenerator[Snapshot, None]:
     A consumer that is slower than the fleet gets the newest snapshot of each server, not a
     growing backlog.
     """
-    asyncio.get_running_loop().set_default_executor(
-        ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolve")
-    )
+    _widen_resolver(asyncio.get_running_loop())
     newest: dict[str, Snapshot] = {}
     arrived = asyncio.Event()
 
@@ -84,6 +83,18 @@ async def watch(servers: Sequence[Server]) -> AsyncGenerator[Snapshot, None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+_widened: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+
+def _widen_resolver(loop: asyncio.AbstractEventLoop) -> None:
+    """Give ``loop`` threads enough for look-ups that hang; once, whoever watches how often."""
+    if loop not in _widened:
+        _widened.add(loop)
+        loop.set_default_executor(
+            ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolve")
+        )
 
 
 async def _poll_forever(server: Server, offset: float) -> AsyncGenerator[Snapshot, None]:

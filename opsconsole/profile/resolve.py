@@ -104,6 +104,10 @@ def _check_url(url: str) -> tuple[str, str] | None:
         return f"not a URL: {error}", "expected http://host:port"
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return f"{url!r} is not a URL", "expected http://host:port or https://host:port"
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        return f"{parts.hostname!r} is not a host name", ""
     if parts.username or parts.password:
         return "a secret in clear is refused", "use api_key: ${NAME}"
     if parts.query or parts.fragment:

@@ -372,7 +372,7 @@ class ConsoleApp(App[int]):
 
     def action_interrupt(self) -> None:
         """ctrl+c: copy a selection if there is one, else leave; operators' fingers know it."""
-        selected = self.screen.get_selected_text()
+        selected = getattr(self.focused, "selected_text", "") or self.screen.get_selected_text()
         if selected:
             self.copy(clean_line(selected, 100_000), "the selection")
             self.screen.clear_selection()

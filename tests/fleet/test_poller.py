@@ -122,6 +122,33 @@ async def test_a_missing_secret_is_unknown_and_not_down() -> None:
     assert (snapshot.state, snapshot.failure) == (ServerState.UNKNOWN, Failure.SECRET)
 
 
+async def test_a_key_that_no_header_can_carry_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPSCONSOLE_TEST_KEY", "hunter2\r\nx-evil: 1")
+    server = Server(name="s", url="http://127.0.0.1:1", api_key=Secret(env="OPSCONSOLE_TEST_KEY"))
+    snapshot = await poll(server)
+    assert snapshot.failure is Failure.SECRET
+    assert "hunter2" not in repr(snapshot)
+
+
+async def test_the_key_is_sent_as_a_bearer_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSCONSOLE_TEST_KEY", "hunter2")
+    heads: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        heads.append(connection.recv(65536))
+        connection.sendall(http(b"ok"))
+
+    with talking(talk, listens=False) as url:
+        secret = Secret(env="OPSCONSOLE_TEST_KEY")
+        server = Server(name="s", url=f"{url}/base", kind="http", health="/a b", api_key=secret)
+        assert (await poll(server)).state is ServerState.UP
+    assert heads[0].startswith(b"GET /base/a%20b HTTP/1.1\r\n")
+    assert b"authorization: Bearer hunter2\r\n" in heads[0].lower().replace(b"bearer", b"Bearer")
+    assert f"host: {url.removeprefix('http://')}".encode() in heads[0].lower()
+
+
 @pytest.mark.parametrize(
     ("status", "state"),
     [("healthy", ServerState.UP), ("degraded", ServerState.DEGRADED),

@@ -121,6 +121,7 @@ def test_mistakes_name_their_line_and_what_was_expected(
         ("[{name: a/b, url: 'http://h'}]", "expected a name of letters"),
         ("[{name: a, url: 'ftp://h'}]", "is not a URL"),
         ("[{name: a, url: 'http://h:99999'}]", "not a URL"),
+        ("[{name: a, url: 'http://a..b'}]", "is not a host name"),
         ("[{name: a, url: 'http://u:p@h'}]", "a secret in clear is refused"),
         ("[{name: a, url: 'http://h/?q=1'}]", "no query"),
         ("[{name: a, url: 'http://h'}, {name: a, url: 'http://i'}]", "already the name of"),
