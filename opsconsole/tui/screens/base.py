@@ -47,8 +47,8 @@ class ConsoleScreen(Screen[None]):
         yield Prompt()
 
     def body(self) -> Iterable[Widget]:
-        """The widgets between header and footer."""
-        raise NotImplementedError
+        """The widgets between header and footer; each screen has its own."""
+        return ()
 
     def show_model(self) -> None:
         """Show what the model holds now; called at most four times a second."""
