@@ -38,6 +38,7 @@ def test_what_is_run() -> None:
     spec = command.spec_of(profile_of(server), server)
     assert spec.argv == [sys.executable, "-m", "opsconsole.server"]
     assert spec.env == {
+        "LOCAL_MODEL_PATH": "",  # empty is unset: an exported one must not win over the profile
         "MODEL_NAME": "/models/m",
         "DEVICE_PREFERENCE": "auto",
         "USE_MLX": "true",
