@@ -65,7 +65,7 @@ async def rank_server(server: Server, query: str, documents: Sequence[str]) -> R
             return Ranking(source=server.name, error=f"HTTP {answer.status}: {text}")
         found: _Answer = answer.json(_Answer)
     except FetchError as error:
-        return Ranking(source=server.name, error=f"{error.failure}: {error.detail}")
+        return Ranking(source=server.name, error=error.detail)
     except TimeoutError:
         return Ranking(source=server.name, error=f"no answer within {TIMEOUT:g} s")
     except OpsError as error:

@@ -36,7 +36,7 @@ _FAILURE: dict[Failure, str] = {
     Failure.REFUSED: "is it started, and is the port right?",
     Failure.TIMEOUT: "is the host reachable, and not overloaded?",
     Failure.DNS: "correct the host name in the profile",
-    Failure.TLS: "renew the certificate, or trust its authority",
+    Failure.TLS: "renew or trust the certificate, or correct the url's scheme",
     Failure.UNAUTHORIZED: "set api_key in the profile",
     Failure.SECRET: "set the secret, then open the console again",
     Failure.NOT_JSON: "is it an opsconsole server? else use kind: http",
@@ -72,7 +72,7 @@ def diagnose(
         return found
     moving = daemon is not None and daemon.state in _ON_ITS_WAY
     if snapshot.failure is not None and not told and not moving:
-        add(f"{snapshot.failure}: {snapshot.detail}", _FAILURE.get(snapshot.failure, ""))
+        add(snapshot.words, _FAILURE.get(snapshot.failure, ""))
     if snapshot.state is ServerState.DEGRADED:
         add(snapshot.detail or "the server says degraded", "restart it", "server.restart")
     if snapshot.metrics_failure is not None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from opsconsole.checks.result import CheckResult, CheckState
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.daemon import status as daemon_status
-from opsconsole.errors import OpsError
+from opsconsole.errors import OpsError, UsageError
 from opsconsole.fleet import (
     Client,
     Failure,
@@ -44,7 +44,7 @@ async def check(profile: Profile, names: Sequence[str] = ()) -> AsyncGenerator[C
     """Check the servers of ``profile`` (or only those in ``names``).
 
     Raises:
-        OpsError: a name that the profile does not have.
+        UsageError: a name that the profile does not have.
     """
     servers = select(profile, names)
     results: asyncio.Queue[CheckResult | None] = asyncio.Queue()
@@ -76,7 +76,7 @@ def select(profile: Profile, names: Sequence[str]) -> tuple[Server, ...]:
     known = {server.name for server in profile.servers}
     for name in names:
         if name not in known:
-            raise OpsError(
+            raise UsageError(
                 f"profile {profile.name!r} has no server {name!r}",
                 hint="it has: " + ", ".join(s.name for s in profile.servers),
             )
@@ -130,7 +130,8 @@ def _process(server: Server, status: DaemonStatus) -> CheckResult:
         DaemonState.FATAL: f"opsconsole logs {server.name}",
     }
     pid = f", pid {status.pid}" if status.pid else ""
-    detail = f": {status.detail}" if status.detail else ""
+    known = status.detail and status.detail != str(status.state)
+    detail = f": {status.detail}" if known else ""
     return CheckResult(
         server=server.name,
         check="process",
@@ -147,13 +148,12 @@ def _health(server: Server, snapshot: Snapshot) -> CheckResult:
         ServerState.DEGRADED: CheckState.WARN,
         ServerState.UNKNOWN: CheckState.UNKNOWN,
     }
-    observed = snapshot.failure or snapshot.state
-    detail = f": {snapshot.detail}" if snapshot.detail else ""
+    observed = snapshot.words
     return CheckResult(
         server=server.name,
         check="health",
         state=states.get(snapshot.state, CheckState.FAIL),
-        observed=f"{observed}{detail}",
+        observed=observed,
         expected="healthy",
         seconds=snapshot.poll_seconds,
         value=snapshot.poll_seconds * 1000,

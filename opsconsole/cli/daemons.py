@@ -140,7 +140,10 @@ def _each(action: str, names: tuple[str, ...], profile_name: str | None, as_json
                 click.echo(_line(result))
     if as_json:
         click.echo(_json(sorted(done, key=lambda s: [x.name for x in servers].index(s.name))))
-    return ExitCode.CRITICAL if failed or any(s.survivors for s in done) else ExitCode.OK
+    if failed or any(s.survivors for s in done):
+        return ExitCode.CRITICAL
+    # Stopped, but somebody else holds the port: not what whoever stops a server counts on.
+    return ExitCode.WARNING if any(s.state is DaemonState.FOREIGN for s in done) else ExitCode.OK
 
 
 def _complain(profile: Profile, server: Server, error: OpsError) -> None:

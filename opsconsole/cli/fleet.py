@@ -53,10 +53,8 @@ def _line(snapshot: Snapshot, history: History) -> str:
         parts.append(f"{figures.request_rate:.1f} req/s")
     if figures.p95 is not None:
         parts.append(f"p95 {figures.p95 * 1000:.1f} ms")
-    if snapshot.failure:
-        parts.append(f"{snapshot.failure}: {clean_line(snapshot.detail, 200)}")
-    elif snapshot.detail:
-        parts.append(clean_line(snapshot.detail, 200))
+    if snapshot.failure or snapshot.detail:
+        parts.append(clean_line(snapshot.detail or str(snapshot.failure), 200))
     return "  ".join(parts)
 
 
@@ -80,7 +78,7 @@ def get(name: str, what: str, profile_name: str | None) -> int:
     try:
         status, body = asyncio.run(run())
     except FetchError as error:
-        raise OpsError(f"{error.failure}: {error.detail}", where=server.name) from None
+        raise OpsError(error.detail, where=server.name) from None
     except TimeoutError:
         raise OpsError("no answer in time", where=server.name) from None
     click.echo(clean(pretty(body)))

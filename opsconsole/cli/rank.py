@@ -33,7 +33,11 @@ def rank(
 
     Without --server and --embedded: every server of the profile that is ours.
     """
-    texts = list(documents) or [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    query = _sendable(query)
+    texts = [_sendable(text) for text in documents]
+    texts = texts or [_sendable(line.rstrip("\n")) for line in sys.stdin if line.strip()]
+    if not query.strip():
+        raise UsageError("the query is empty")
     if not texts:
         raise UsageError("there are no documents", hint="give them as arguments or on stdin")
     profile = load_profile(profile_name)
@@ -51,6 +55,11 @@ def rank(
         for ranking in rankings:
             _print(ranking, texts)
     return ExitCode.CRITICAL if any(r.error for r in rankings) else ExitCode.OK
+
+
+def _sendable(text: str) -> str:
+    """Bytes of the command line that are not UTF-8 arrive as lone surrogates; JSON has none."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _rank_all(

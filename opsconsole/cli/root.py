@@ -93,6 +93,8 @@ def root(
             raise click.UsageError("--check takes no command", ctx)
         return ExitCode.OK
     if check:
+        if start or read_only:
+            raise click.UsageError("--start and --read-only are for the console", ctx)
         from opsconsole.cli.verdict import run
 
         return run(profile, servers, format_, ascii=ascii)

@@ -73,7 +73,8 @@ def _message(line: str) -> tuple[str, str]:
                 if isinstance(data.get(key), str) and data[key]:
                     # Our own server says what to do, too; see opsconsole.errors.
                     hint = data.get("hint")
-                    more = f" ({hint})" if isinstance(hint, str) and hint else ""
+                    told = not isinstance(hint, str) or hint in data[key]
+                    more = "" if told else f" ({hint})"
                     return data[key] + more, level
             return line, level
     head = line.lower()[:120]

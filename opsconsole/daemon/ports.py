@@ -94,6 +94,18 @@ def require_free(name: str, host: str, port: int, own_log: str) -> None:
     )
 
 
+def _keeper_of(pid: int | None) -> int | None:
+    """The keeper that started ``pid``, if that is its parent still: ended alone, the server would
+    be started again."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            parent = int(stream.read().rpartition(b")")[2].split()[1])
+        with open(f"/proc/{parent}/cmdline", "rb") as stream:
+            return parent if b"opsconsole.daemon.keeper" in stream.read() else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def taken(name: str, port: int, holder: Owner | None, own_log: str) -> OpsError:
     """The error that a taken port is."""
     if holder is None:
@@ -103,7 +115,8 @@ def taken(name: str, port: int, holder: Owner | None, own_log: str) -> OpsError:
             hint="it may run in another container, or as another user: look as root",
         )
     if holder.log == own_log:
-        hint = f"it is this daemon, whose state was lost: end it with kill {holder.pid}"
+        hint = "it is this daemon, whose state was lost: end it with"
+        hint += f" kill {_keeper_of(holder.pid) or holder.pid}"
     elif holder.daemon:
         hint = "two daemons cannot share a port: stop that one, or change the url of one"
     else:

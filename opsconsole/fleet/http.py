@@ -172,6 +172,8 @@ def _classify(error: Exception) -> FetchError:
         if isinstance(link, ssl.SSLCertVerificationError):
             return FetchError(Failure.TLS, f"certificate: {link.verify_message}")
         if isinstance(link, ssl.SSLError):
+            if link.reason == "WRONG_VERSION_NUMBER":
+                return FetchError(Failure.TLS, "that port does not speak TLS")
             return FetchError(Failure.TLS, f"TLS: {link.reason or _words(link)}")
         if isinstance(link, ConnectionRefusedError):
             return FetchError(Failure.REFUSED, "connection refused: nothing listens there")

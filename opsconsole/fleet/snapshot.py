@@ -112,3 +112,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     detail: str = ""
     identity: Identity | None = None
     counters: Counters | None = None
+
+    @property
+    def words(self) -> str:
+        """The state in one line: what failed, or the state with the server's own reason."""
+        if self.failure is not None:
+            return self.detail or str(self.failure)
+        return f"{self.state}: {self.detail}" if self.detail else str(self.state)

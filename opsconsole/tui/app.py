@@ -46,7 +46,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Key bindings of the registry's actions in these scopes."""
     return [
-        Binding(action.key, f"app.act('{action.id}')", action.title, show=False, id=action.id)
+        # ctrl keys act from within text fields too, which have their own use for some of them.
+        Binding(
+            action.key,
+            f"app.act('{action.id}')",
+            action.title,
+            show=False,
+            id=action.id,
+            priority=action.key.startswith("ctrl+"),
+        )
         for action in in_scope(*scopes)
         if action.key
     ]
@@ -207,7 +215,7 @@ class ConsoleApp(App[int]):
 
     def say(self, text: str, severity: str = "information") -> None:
         """A notification in clean text."""
-        timeout = 8.0 if severity == "error" else 4.0
+        timeout = 6.0 if severity == "error" else 3.0
         self.notify(clean_line(text, 500), severity=severity, markup=False, timeout=timeout)  # type: ignore[arg-type]
 
     def copy(self, text: str, what: str) -> None:
@@ -244,7 +252,10 @@ class ConsoleApp(App[int]):
             if (method := getattr(holder, name, None)) is not None:
                 method(*args)
                 return
-        self.say(f"{action.title} is not for this screen", "warning")
+        where = {Scope.SERVER: "Servers", Scope.FLEET: "Servers"}.get(
+            action.scope, str(action.scope).capitalize()
+        )
+        self.say(f"{action.title} works on the screen {where}", "warning")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for action in ACTIONS:

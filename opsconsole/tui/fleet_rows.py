@@ -15,7 +15,7 @@ from opsconsole.tui.widgets.sparkline import spark
 from opsconsole.tui.widgets.table import Cell, Column, Row
 
 COLUMNS = (
-    Column("state", "STATE", 12),
+    Column("state", "STATE", 13),
     Column("server", "SERVER", 11, flex=True),
     Column("kind", "KIND", 4, priority=5),
     Column("device", "DEV", 6, priority=4),
@@ -98,7 +98,7 @@ def _row(model: FleetModel, symbols: Symbols, server: Server, trend: int) -> Row
     mark = symbols.half if busy else seen.mark
     since = history.state_since
     if not busy and seen.style == "bad" and since is not None:
-        word += f" {ago(time.time() - since)}"
+        word += f" {ago(time.time() - since).split()[0]}"
     identity = snapshot.identity if snapshot else None
     counters = snapshot.counters if snapshot else None
     limit = server.service_level.p95

@@ -231,3 +231,25 @@ def test_a_reader_that_goes_away_is_no_error(home: Home) -> None:
     )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+def test_text_that_is_not_utf8_is_ranked_and_no_crash(home: Home) -> None:
+    argv = [sys.executable, "-m", "opsconsole", "-p", str(home.profile), "rank", "pet"]
+    done = subprocess.run(
+        argv, input=b"\xff\xfe\x1b[31mx\ncat\n", capture_output=True, check=False,
+        env={**os.environ, **home.env, "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--check", "--server", "nobody"], ["--check", "--start"], ["rank", " ", "document"]],
+    ids=" ".join,
+)
+def test_mistakes_are_usage_and_not_an_outage(argv: list[str]) -> None:
+    done = run(*argv)
+    assert done.returncode == 64
+    assert done.stdout == ""

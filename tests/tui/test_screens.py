@@ -196,3 +196,26 @@ async def test_a_model_that_shrinks_and_grows_while_it_is_shown() -> None:
             await pilot.resize_terminal(*size)
             await pilot.pause()
         await wait_for(pilot, shows(app, "box7", "degraded"))
+
+
+async def test_ctrl_keys_work_from_within_the_text_fields() -> None:
+    app = console()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.act("console.rerank")
+        await wait_for(pilot, shows(app, "how do I free memory on the GPU?"))
+        await pilot.press("ctrl+e")
+        await wait_for(pilot, shows(app, "why does the load balancer answer 503?"))
+
+
+async def test_what_is_ticked_is_told_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = console()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.act("console.rerank")
+        await wait_for(pilot, shows(app, "ranked by"))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, shows(app, "Who ranks?"))
+        strips = app.screen._compositor.render_strips()
+        marks = [s for strip in strips for s in strip if s.text == "X" and s.style]
+        seen = [s for s in marks if s.style is not None and s.style.color != s.style.bgcolor]
+        assert (len(seen), len(marks)) == (1, 5)  # the embedded engine of five sides

@@ -24,6 +24,15 @@ class ChooseScreen(ModalScreen[list[str] | None]):
     ChooseScreen SelectionList { height: auto; max-height: 16; border: none; margin-top: 1;
         background: $panel; padding: 0; }
     ChooseScreen SelectionList:focus { border: none; }
+    /* Textual tells ticked and unticked apart by colour alone: an unticked X is made invisible. */
+    ChooseScreen SelectionList > .selection-list--button,
+    ChooseScreen SelectionList > .selection-list--button-highlighted {
+        color: $panel; background: $panel;
+    }
+    ChooseScreen SelectionList > .selection-list--button-selected,
+    ChooseScreen SelectionList > .selection-list--button-selected-highlighted {
+        color: $accent; background: $panel; text-style: bold;
+    }
     ChooseScreen .keys { color: $dim; margin-top: 1; }
     ChooseScreen .title { text-style: bold; }
     """

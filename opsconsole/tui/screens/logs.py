@@ -201,7 +201,8 @@ class LogsScreen(ConsoleScreen):
     def do_logs_open(self, name: str = "") -> None:
         path = Path(name).expanduser()
         if not name or not path.is_file():
-            self.console_app.say(f"no such file: {name}" if name else "open PATH", "warning")
+            what = "is no file" if path.exists() else "is not there"
+            self.console_app.say(f"{name} {what}" if name else "say which: open PATH", "warning")
             return
         self._open([path.name], {path.name: path})
 

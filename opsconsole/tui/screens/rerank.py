@@ -145,6 +145,10 @@ class RerankScreen(ConsoleScreen):
         query, documents = EXAMPLES[self._example]
         self.query_one("#query", Input).value = query
         self.query_one("#documents", TextArea).text = "\n".join(documents)
+        # A ranking of other texts under these would mislead.
+        self.rankings = []
+        self.query_one(Table).show([])
+        self.query_one("#verdict", Static).update("")
 
     def do_rerank_sides(self) -> None:
         servers = [s.name for s in self.console_app.profile.servers if s.kind == "own"]

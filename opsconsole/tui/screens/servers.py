@@ -169,7 +169,8 @@ class ServersScreen(ConsoleScreen):
             async with client_for(server) as client, asyncio.timeout(server.timeout):
                 answer = await fetch(client, path)
         except (FetchError, OpsError, TimeoutError) as error:
-            self.console_app.say(f"{server.name}{path}: {error or 'no answer in time'}", "error")
+            words = str(error) or "no answer in time"
+            self.console_app.say(f"{server.name} {path}: {words}", "error")
             return
         title = f"GET {server.url}{path}  →  HTTP {answer.status}"
         self.console_app.push_screen(PageScreen(title, pretty(answer.body)))
