@@ -66,7 +66,7 @@ def diagnose(
         # A keeper's own words say more than ours; "stopped: stopped" says nothing.
         known = daemon.detail and daemon.detail.lower() != str(daemon.state).lower()
         add(
-            f"{why}: {daemon.detail}" if known and why else daemon.detail or why, suggestion, action
+            f"{why}: {daemon.detail}" if known and why else why or daemon.detail, suggestion, action
         )
     if snapshot is None:
         return found

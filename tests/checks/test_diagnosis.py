@@ -30,6 +30,13 @@ def test_the_keeper_knows_better_than_the_port() -> None:
     assert "no such model" in found[0].why
 
 
+def test_a_stopped_daemon_is_said_once() -> None:
+    (found,) = diagnose(SERVER, None, Figures(), daemon(DaemonState.STOPPED, "stopped"))
+    assert found.why == "the daemon is stopped"
+    foreign = daemon(DaemonState.FOREIGN, "port 1 is held by nginx")
+    assert diagnose(SERVER, None, Figures(), foreign)[0].why == "port 1 is held by nginx"
+
+
 def test_every_problem_has_a_why_and_a_try() -> None:
     sick = snapshot(
         ServerState.DEGRADED, detail="3 forwards failed", metrics_failure=Failure.NOT_JSON,
