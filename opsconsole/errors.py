@@ -35,6 +35,10 @@ class OpsError(Exception):
         self.hint = hint
         self.code = code
 
+    def about(self, name: str) -> str:
+        """The message with ``name`` before it, unless it names the place already."""
+        return str(self) if name in self.where else f"{name}: {self}"
+
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         return f"{head} ({self.hint})" if self.hint else head

@@ -21,7 +21,7 @@ from opsconsole.cli.options import (
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.errors import ExitCode, OpsError
 from opsconsole.figures import ago
-from opsconsole.profile import Profile, Server
+from opsconsole.profile import Server
 from opsconsole.text import clean_line
 
 _GLYPHS = {
@@ -133,7 +133,8 @@ def _each(action: str, names: tuple[str, ...], profile_name: str | None, as_json
                 result = future.result()
             except OpsError as error:
                 failed = True
-                _complain(profile, futures[future], error)
+                text = error.about(futures[future].name)
+                click.echo(f"opsconsole: {clean_line(text, 2000)}", err=True)
                 continue
             done.append(result)
             if not as_json:
@@ -144,11 +145,6 @@ def _each(action: str, names: tuple[str, ...], profile_name: str | None, as_json
         return ExitCode.CRITICAL
     # Stopped, but somebody else holds the port: not what whoever stops a server counts on.
     return ExitCode.WARNING if any(s.state is DaemonState.FOREIGN for s in done) else ExitCode.OK
-
-
-def _complain(profile: Profile, server: Server, error: OpsError) -> None:
-    text = str(error) if server.name in error.where else f"{server.name}: {error}"
-    click.echo(f"opsconsole: {clean_line(text, 2000)}", err=True)
 
 
 def glyph(state: DaemonState) -> str:

@@ -134,8 +134,7 @@ class Operator:
         try:
             status = perform(action.id, self.app.profile, server, via="tui")
         except OpsError as error:
-            text = str(error) if server.name in error.where else f"{server.name}: {error}"
-            self.app.post_message(OperationEnded(server.name, text, False))
+            self.app.post_message(OperationEnded(server.name, error.about(server.name), False))
             return
         except Exception as error:
             self.app.post_message(OperationEnded(server.name, f"{server.name}: {error}", False))

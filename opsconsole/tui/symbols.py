@@ -34,12 +34,9 @@ class Symbols(NamedTuple):
     rule: str
     sum: str
     dash: str
-    ellipsis: str
-    arrow: str
     mark: str
     bar: str
     bar_rest: str
-    sort: str
     chart: SymbolSet
 
     @property
@@ -48,8 +45,8 @@ class Symbols(NamedTuple):
         return self.rule == "-"
 
 
-UNICODE = Symbols("●", "◐", "▲", "×", "○", "─", "Σ", "—", "…", "→", "✓", "█", "░", "▾", "braille")
-ASCII = Symbols("+", "~", "!", "x", "-", "-", "S", "-", ".", ">", "*", "#", ".", "v", "ascii")
+UNICODE = Symbols("●", "◐", "▲", "×", "○", "─", "Σ", "—", "✓", "█", "░", "braille")
+ASCII = Symbols("+", "~", "!", "x", "-", "-", "S", "-", "*", "#", ".", "ascii")
 
 
 def detect(force_ascii: bool = False) -> Symbols:

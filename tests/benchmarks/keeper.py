@@ -20,7 +20,8 @@ from opsconsole.daemon.halt import halt
 from opsconsole.daemon.launch import launch
 from opsconsole.daemon.observe import inspect
 from opsconsole.daemon.record import Spec
-from tests.daemon.bed import ODD_SERVER, free_port
+from tests.daemon.bed import ODD_SERVER
+from tests.net import free_port
 
 LIMIT_MB = 20.0
 

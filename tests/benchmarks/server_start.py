@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 
+from tests.net import free_port
 from tests.server.process import ServerProcess
 
 STARTS = 5
@@ -32,11 +33,6 @@ def ask(port: int) -> dict[str, str] | None:
     except OSError:
         return None
     return json.loads(received.partition(b"\r\n\r\n")[2]) if received else None  # type: ignore[no-any-return]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 def one_start() -> tuple[float, float, float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from opsconsole.daemon.launch import launch
 from opsconsole.daemon.observe import DaemonStatus, inspect
 from opsconsole.daemon.record import Record, Spec
 from opsconsole.daemon.states import DaemonState
+from tests.net import free_port
 
 ODD_SERVER = Path(__file__).with_name("odd_server.py")
 T = TypeVar("T")
@@ -36,13 +36,6 @@ def until(what: str, condition: Callable[[], T | None], seconds: float = 15.0) -
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    """A port that nobody has just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def alive(pid: int) -> bool:

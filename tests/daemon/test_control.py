@@ -18,7 +18,8 @@ from opsconsole.daemon.record import Spec
 from opsconsole.daemon.states import DaemonState
 from opsconsole.errors import OpsError, UsageError
 from opsconsole.profile import DaemonSpec, Profile, Server
-from tests.daemon.bed import ODD_SERVER, clean_up, free_port, kill, until
+from tests.daemon.bed import ODD_SERVER, clean_up, kill, until
+from tests.net import free_port
 
 
 def profile_of(*servers: Server, name: str = "test") -> Profile:

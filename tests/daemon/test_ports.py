@@ -15,7 +15,8 @@ import pytest
 from opsconsole.daemon import ports
 from opsconsole.daemon.states import DaemonState
 from opsconsole.errors import OpsError
-from tests.daemon.bed import Daemon, free_port, until
+from tests.daemon.bed import Daemon, until
+from tests.net import free_port
 
 
 @pytest.fixture

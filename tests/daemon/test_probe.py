@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from opsconsole.daemon.probe import Answer, Probe
-from tests.daemon.bed import free_port
+from tests.net import free_port
 
 Serve = Callable[[Callable[[socket.socket], None]], int]
 

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from opsconsole.actions import ACTIONS, Action, Scope
 from opsconsole.profile import Server, available
 from opsconsole.profile.problems import nearest
+from opsconsole.tui.running import console_of
 from opsconsole.tui.theme import THEMES
 from opsconsole.tui.widgets.frame import Footer, Header
 from opsconsole.tui.widgets.prompt import Prompt
@@ -33,11 +34,7 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def console_app(self) -> ConsoleApp:
-        from opsconsole.tui.app import ConsoleApp
-
-        app = self.app
-        assert isinstance(app, ConsoleApp)
-        return app
+        return console_of(self)
 
     def compose(self) -> ComposeResult:
         yield Header()

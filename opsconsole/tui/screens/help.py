@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from opsconsole.actions import Scope, in_scope
+from opsconsole.tui.running import console_of
 from opsconsole.tui.screens.base import command_name
 from opsconsole.tui.screens.page import PageScreen
 
@@ -27,10 +28,7 @@ class HelpScreen(PageScreen):
     def on_mount(self) -> None:
         from textual.widgets import Static
 
-        from opsconsole.tui.app import ConsoleApp
-
-        app = self.app
-        assert isinstance(app, ConsoleApp)
+        app = console_of(self)
         colors = app.theme_variables
         text = Text()
         text.append(

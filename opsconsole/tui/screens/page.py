@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from opsconsole.text import clean
+from opsconsole.tui.running import console_of
 
 LIMIT = 200_000
 
@@ -65,7 +66,4 @@ class PageScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def action_copy(self) -> None:
-        from opsconsole.tui.app import ConsoleApp
-
-        if isinstance(self.app, ConsoleApp):
-            self.app.copy(str(self.body), "the page")
+        console_of(self).copy(str(self.body), "the page")

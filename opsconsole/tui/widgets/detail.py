@@ -13,6 +13,7 @@ from opsconsole.actions import get
 from opsconsole.figures import ago, percent, rate, size, with_unit
 from opsconsole.profile import Server
 from opsconsole.text import clean_line
+from opsconsole.tui.running import console_of
 from opsconsole.tui.widgets.chart import Chart, Series, Threshold
 
 WINDOW = 60.0
@@ -61,10 +62,7 @@ class Detail(Vertical):
         self._draw(chart, server)
 
     def _draw(self, chart: Chart, server: Server) -> None:
-        from opsconsole.tui.app import ConsoleApp
-
-        app = self.app
-        assert isinstance(app, ConsoleApp)
+        app = console_of(self)
         points = app.model.histories[server.name].points
         now = time.time()
         # Points carry the monotonic clock; the axis shows the wall's.
@@ -81,10 +79,7 @@ class Detail(Vertical):
         )
 
     def _head(self, server: Server) -> Text:
-        from opsconsole.tui.app import ConsoleApp
-
-        app = self.app
-        assert isinstance(app, ConsoleApp)
+        app = console_of(self)
         colors, model = app.theme_variables, app.model
         snapshot, daemon = model.snapshot(server.name), model.daemons.get(server.name)
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -108,10 +103,7 @@ class Detail(Vertical):
         return text
 
     def _notes(self, server: Server) -> Text:
-        from opsconsole.tui.app import ConsoleApp
-
-        app = self.app
-        assert isinstance(app, ConsoleApp)
+        app = console_of(self)
         colors, model = app.theme_variables, app.model
         bright, dim = f"bold {colors['bright']}", colors["dim"]
         text = Text()

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from opsconsole.actions import Action, Scope, get, in_scope
 from opsconsole.figures import ago
 from opsconsole.text import clean_line
+from opsconsole.tui.running import console_of
 
 if TYPE_CHECKING:
     from opsconsole.tui.app import ConsoleApp
@@ -25,11 +26,7 @@ class FrameWidget(Widget):
 
     @property
     def console_app(self) -> ConsoleApp:
-        from opsconsole.tui.app import ConsoleApp
-
-        app = self.app
-        assert isinstance(app, ConsoleApp)
-        return app
+        return console_of(self)
 
     def color(self, name: str) -> str:
         """A colour of the theme, as Rich wants it."""
