@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from opsconsole.errors import OpsError
-from opsconsole.fleet import FetchError, client_for, fetch
+from opsconsole.fleet import FetchError, client_for, rerank
 from opsconsole.profile import Server
 
 if TYPE_CHECKING:
@@ -42,44 +40,18 @@ class Ranking(Struct, frozen=True, kw_only=True):
         return {index: place for place, (index, _) in enumerate(self.results, 1)}
 
 
-class _Item(Struct):
-    index: int
-    relevance_score: float
-
-
-class _Answer(Struct):
-    results: list[_Item]
-    model: str = "—"
-
-
 async def rank_server(server: Server, query: str, documents: Sequence[str]) -> Ranking:
     """Ask a server on ``/v1/rerank``. Never raises for what the server does."""
-    body = {"query": query, "documents": list(documents), "return_documents": False}
-    start = time.perf_counter()
     try:
-        async with client_for(server) as client, asyncio.timeout(TIMEOUT):
+        async with client_for(server) as client:
             client.timeout = TIMEOUT
-            answer = await fetch(client, "/v1/rerank", method="POST", json=body)
-        if answer.status != 200:
-            text = answer.body[:300].decode("utf-8", "replace")
-            return Ranking(source=server.name, error=f"HTTP {answer.status}: {text}")
-        found: _Answer = answer.json(_Answer)
+            ranked = await rerank(client, query, documents, timeout=TIMEOUT)
     except FetchError as error:
         return Ranking(source=server.name, error=error.detail)
-    except TimeoutError:
-        return Ranking(source=server.name, error=f"no answer within {TIMEOUT:g} s")
     except OpsError as error:
         return Ranking(source=server.name, error=str(error))
-    seconds = time.perf_counter() - start
-    valid = all(0 <= r.index < len(documents) and math.isfinite(r.relevance_score)
-                for r in found.results)  # fmt: skip
-    if not valid:
-        return Ranking(source=server.name, error="the answer has wrong indices or scores")
     return Ranking(
-        source=server.name,
-        model=found.model,
-        results=tuple((r.index, r.relevance_score) for r in found.results),
-        seconds=seconds,
+        source=server.name, model=ranked.model, results=ranked.results, seconds=ranked.seconds
     )
 
 

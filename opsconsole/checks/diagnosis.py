@@ -36,7 +36,7 @@ _FAILURE: dict[Failure, str] = {
     Failure.REFUSED: "is it started, and is the port right?",
     Failure.TIMEOUT: "is the host reachable, and not overloaded?",
     Failure.DNS: "correct the host name in the profile",
-    Failure.TLS: "renew or trust the certificate, or correct the url's scheme",
+    Failure.TLS: "renew the certificate, trust its CA by SSL_CERT_FILE, or mend the url's scheme",
     Failure.UNAUTHORIZED: "set api_key in the profile",
     Failure.SECRET: "set the secret, then open the console again",
     Failure.NOT_JSON: "is it an opsconsole server? else use kind: http",

@@ -7,13 +7,8 @@ against the service level. Servers are checked side by side, results come as the
 from __future__ import annotations
 
 import asyncio
-import math
 import statistics
-import time
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
-
-from msgspec import Struct
 
 from opsconsole.checks.result import CheckResult, CheckState
 from opsconsole.daemon import DaemonState, DaemonStatus
@@ -21,13 +16,13 @@ from opsconsole.daemon import status as daemon_status
 from opsconsole.errors import OpsError, UsageError
 from opsconsole.fleet import (
     Client,
-    Failure,
     FetchError,
+    Ranked,
     ServerState,
     Snapshot,
     client_for,
-    fetch,
     poll,
+    rerank,
 )
 from opsconsole.profile import Profile, Server
 
@@ -188,47 +183,9 @@ def _backend(server: Server, snapshot: Snapshot) -> CheckResult:
     )
 
 
-class _Result(Struct):
-    index: int
-    relevance_score: float
-
-
-class _Ranking(Struct):
-    results: list[_Result]
-
-
-async def _ask(server: Server, client: Client) -> tuple[list[_Result], float]:
-    """One rerank and its seconds; raises FetchError with what was wrong."""
-    body: dict[str, Any] = {"query": QUERY, "documents": list(DOCUMENTS)}
-    # A rerank may take longer than a poll, but not for ever.
-    limit = max(10.0, server.timeout)
-    start = time.perf_counter()
-    try:
-        async with asyncio.timeout(limit):
-            answer = await fetch(client, "/v1/rerank", method="POST", json=body)
-    except TimeoutError:
-        raise _wrong(f"no answer within {limit:g} s") from None
-    seconds = time.perf_counter() - start
-    if answer.status != 200:
-        raise _wrong(f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
-    results: list[_Result] = answer.json(_Ranking).results
-    scores = [result.relevance_score for result in results]
-    if sorted(result.index for result in results) != list(range(len(DOCUMENTS))):
-        raise _wrong(f"{len(results)} results for {len(DOCUMENTS)} documents, or wrong indices")
-    if not all(math.isfinite(score) for score in scores):
-        raise _wrong("a score is not a finite number")
-    if scores != sorted(scores, reverse=True):
-        raise _wrong("the results are not sorted by score")
-    return results, seconds
-
-
-def _wrong(detail: str) -> FetchError:
-    return FetchError(Failure.SHAPE, detail)
-
-
 async def _rerank(server: Server, client: Client) -> CheckResult:
     try:
-        results, seconds = await _ask(server, client)
+        ranked = await _ask(server, client)
     except FetchError as error:
         return CheckResult(
             server=server.name,
@@ -238,22 +195,27 @@ async def _rerank(server: Server, client: Client) -> CheckResult:
             expected=f"{len(DOCUMENTS)} finite scores, sorted",
             hint=f"opsconsole logs {server.name}" if server.daemon else "",
         )
-    best = results[0]
+    best, score = ranked.results[0]
     return CheckResult(
         server=server.name,
         check="rerank",
         state=CheckState.PASS,
-        observed=f"{len(results)} scores, best {best.relevance_score:.4f} (document {best.index})",
+        observed=f"{len(ranked.results)} scores, best {score:.4f} (document {best})",
         expected=f"{len(DOCUMENTS)} finite scores, sorted",
-        seconds=seconds,
+        seconds=ranked.seconds,
     )
+
+
+async def _ask(server: Server, client: Client) -> Ranked:
+    # A rerank may take longer than a poll, but not for ever.
+    return await rerank(client, QUERY, DOCUMENTS, timeout=max(10.0, server.timeout))
 
 
 async def _latency(server: Server, client: Client, limit: float, first: float) -> CheckResult:
     times = [first]
     for _ in range(PROBES - 1):
         try:
-            times.append((await _ask(server, client))[1])
+            times.append((await _ask(server, client)).seconds)
         except FetchError as error:
             return CheckResult(
                 server=server.name,

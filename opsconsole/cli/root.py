@@ -24,6 +24,7 @@ VERBS = {
     "profile": ("opsconsole.cli.profile", "profile", "Validate, show and complete profiles."),
     "audit": ("opsconsole.cli.audit", "audit", "Who did what, when."),
     "serve": ("opsconsole.cli.serve", "serve", "Run one reranker server in the foreground."),
+    "backends": ("opsconsole.cli.backends", "backends", "What the model runs on here, compared."),
     "completion": ("opsconsole.cli.completion", "completion", "Print a shell completion script."),
 }
 

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opsconsole import paths
 from opsconsole.daemon import ports
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _LOCAL_PATH = ("./", "../", "~")
+_FILES = ("LOCAL_MODEL_PATH", "API_KEY_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE")
+"""Variables that name files, which may be told from where the profile is used."""
+_HEALTH = "/health"
+_READY = "/ready"
+_KEYS = ("API_KEYS", "API_KEY_FILE")
+_KEY = re.compile(r"[!-+\--~]{1,512}")
 
 
 def folder_of(profile: Profile, server: Server) -> Folder:
@@ -61,7 +68,9 @@ def spec_of(profile: Profile, server: Server) -> Spec:
         env=_environ(server, daemon),
         host=ports.reachable(server.host),
         port=server.port,
-        health=server.health,
+        # The same without a key, which a keeper does not have.
+        health=_READY if server.health == _HEALTH else server.health,
+        tls=urlsplit(server.url).scheme == "https",
         start_timeout=daemon.start_timeout,
         stop_grace=daemon.stop_grace,
         restart=daemon.restart,
@@ -69,6 +78,7 @@ def spec_of(profile: Profile, server: Server) -> Spec:
         backoff_max=daemon.backoff_max,
         start_limit=daemon.start_limit,
         start_window=daemon.start_window,
+        restart_on_degraded=daemon.restart_on_degraded or 0.0,
         log_max_bytes=daemon.log_max_bytes,
         log_keep=daemon.log_keep,
     )
@@ -86,11 +96,33 @@ def _environ(server: Server, daemon: DaemonSpec) -> dict[str, str]:
     if daemon.backend != "auto":
         environ["USE_MLX"] = "true" if daemon.backend == "mlx" else "false"
     environ |= daemon.env
-    if "LOCAL_MODEL_PATH" in daemon.env:
-        environ["LOCAL_MODEL_PATH"] = os.path.abspath(
-            os.path.expanduser(daemon.env["LOCAL_MODEL_PATH"])
-        )
+    for name in _FILES:
+        if daemon.env.get(name):
+            environ[name] = os.path.abspath(os.path.expanduser(daemon.env[name]))
     return environ
+
+
+def secrets_of(server: Server) -> dict[str, str]:
+    """Variables of the daemon that must not be written down, not even in ``spec.json``.
+
+    The key that the console shows is the key that the daemon asks for, unless its environment
+    says which keys there are.
+
+    Raises:
+        OpsError: the key cannot be had, or cannot be told to a server.
+    """
+    daemon = server.daemon
+    told = daemon is not None and any(daemon.env.get(name) for name in _KEYS)
+    if server.api_key is None or told:
+        return {}
+    key = server.api_key.reveal()
+    if not _KEY.fullmatch(key):
+        raise OpsError(
+            f"the key from {server.api_key.source} cannot be that of a server",
+            where=server.name,
+            hint="printable ASCII without blanks and commas",
+        )
+    return {"API_KEYS": f"console:{key}"}
 
 
 def _path(model: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from opsconsole.daemon.command import folder_of, spec_of
+from opsconsole.daemon.command import folder_of, secrets_of, spec_of
 from opsconsole.daemon.halt import halt
 from opsconsole.daemon.launch import adopt_orphan, launch
 from opsconsole.daemon.observe import DaemonStatus, status
@@ -30,9 +30,15 @@ def start(
 
     Raises:
         OpsError: the port is taken (with the owner's pid, name and user), it failed, it is not
-            ready in time, or it is not ours to run.
+            ready in time, its key cannot be had, or it is not ours to run.
     """
-    return launch(folder_of(profile, server), spec_of(profile, server), wait=wait, timeout=timeout)
+    return launch(
+        folder_of(profile, server),
+        spec_of(profile, server),
+        wait=wait,
+        timeout=timeout,
+        secrets=secrets_of(server),
+    )
 
 
 def stop(profile: Profile, server: Server, *, grace: float | None = None) -> DaemonStatus:
@@ -57,6 +63,7 @@ def restart(
     Raises:
         OpsError: the old one does not end, or the new one does not start.
     """
+    secrets_of(server)  # what cannot be started again is not stopped
     before = status(profile, server)
     stopped = stop(profile, server, grace=grace)
     if stopped.survivors:
@@ -102,8 +109,9 @@ def adopt(profile: Profile, server: Server) -> bool:
     """Give the daemon a new keeper if it runs without one; whether that was so.
 
     Raises:
-        OpsError: the new keeper cannot start.
+        OpsError: the new keeper cannot start, or the daemon's key cannot be had.
     """
     if server.daemon is None:
         return False
-    return adopt_orphan(folder_of(profile, server), spec_of(profile, server))
+    folder, spec = folder_of(profile, server), spec_of(profile, server)
+    return adopt_orphan(folder, spec, secrets_of(server))

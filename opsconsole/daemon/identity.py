@@ -134,7 +134,8 @@ def identify(pid: int) -> Identity | None:
     before = read_stat(pid)
     argv = read_argv(pid)
     after = read_stat(pid)
-    if before is None or after is None or after.dead or argv is None:
+    # Without a command line it is ending, or only just beginning: nothing to know it by.
+    if before is None or after is None or after.dead or not argv:
         return None
     return Identity(pid, after.start, boot_id(), _sha256(argv)) if before == after else None
 

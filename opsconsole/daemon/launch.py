@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from opsconsole import paths
@@ -22,10 +23,16 @@ _LOCK_MARGIN = 20.0
 _KEEPER_SECONDS = 20.0
 _POLL_SECONDS = 0.03
 _FAILED = frozenset({DaemonState.FATAL, DaemonState.EXITED})
+_NO_SECRETS: Mapping[str, str] = {}
 
 
 def launch(
-    folder: Folder, spec: Spec, *, wait: bool = True, timeout: float | None = None
+    folder: Folder,
+    spec: Spec,
+    *,
+    wait: bool = True,
+    timeout: float | None = None,
+    secrets: Mapping[str, str] = _NO_SECRETS,
 ) -> DaemonStatus:
     """Make sure that the daemon runs: start it, adopt it, or find it running.
 
@@ -34,6 +41,7 @@ def launch(
         spec: What to run. A daemon that runs already goes on with the spec it has.
         wait: Return when it is ready, not when it has been started.
         timeout: Seconds to wait; by default as long as it has for its start.
+        secrets: Variables that it gets beside those of the spec; they are not written down.
 
     Raises:
         OpsError: its port is taken, it failed, it was not ready in time, or its files cannot be
@@ -42,7 +50,7 @@ def launch(
     try:
         paths.private_dir(Path(folder.path))
         with folder.operation("start", spec.stop_grace + _LOCK_MARGIN):
-            _ensure(folder, spec)
+            _ensure(folder, spec, secrets)
     except OSError as error:
         raise OpsError(
             f"the daemon's files cannot be written: {error.strerror}",
@@ -54,7 +62,7 @@ def launch(
     return inspect(folder, spec.profile, spec.name, spec.host, spec.port)
 
 
-def _ensure(folder: Folder, spec: Spec) -> None:
+def _ensure(folder: Folder, spec: Spec, secrets: Mapping[str, str]) -> None:
     seen = _settled(folder, spec)
     if seen.kept:
         state, detail = judge(seen)
@@ -68,15 +76,15 @@ def _ensure(folder: Folder, spec: Spec) -> None:
     if seen.server is Presence.UNKNOWN:
         raise OpsError(judge(seen)[1], where=spec.name, hint="end it yourself if it is the server")
     if seen.server is Presence.SAME:
-        _adopt(folder, spec)
+        _adopt(folder, spec, secrets)
         return
     _sweep(folder, spec, seen)
     ports.require_free(spec.name, spec.env.get("HOST", spec.host), spec.port, folder.log)
     folder.write_spec(spec)
-    _spawn_keeper(folder, spec, adopt=False)
+    _spawn_keeper(folder, spec, adopt=False, secrets=secrets)
 
 
-def adopt_orphan(folder: Folder, spec: Spec) -> bool:
+def adopt_orphan(folder: Folder, spec: Spec, secrets: Mapping[str, str] = _NO_SECRETS) -> bool:
     """Give a running server whose keeper died a new keeper; ``False`` when there is none such."""
     if not os.path.isdir(folder.path):
         return False
@@ -84,7 +92,7 @@ def adopt_orphan(folder: Folder, spec: Spec) -> bool:
         seen = look(folder)
         if seen.kept or seen.server is not Presence.SAME:
             return False
-        _adopt(folder, spec)
+        _adopt(folder, spec, secrets)
         return True
 
 
@@ -108,12 +116,12 @@ def _hurry(seen: Sighting) -> None:
             handle.send(signal.SIGUSR1)
 
 
-def _adopt(folder: Folder, spec: Spec) -> None:
+def _adopt(folder: Folder, spec: Spec, secrets: Mapping[str, str]) -> None:
     try:
         folder.read_spec()
     except (OSError, ValueError):
         folder.write_spec(spec)  # lost; what the profile says now is the best there is
-    _spawn_keeper(folder, spec, adopt=True)
+    _spawn_keeper(folder, spec, adopt=True, secrets=secrets)
 
 
 def _sweep(folder: Folder, spec: Spec, seen: Sighting) -> None:
@@ -127,8 +135,12 @@ def _sweep(folder: Folder, spec: Spec, seen: Sighting) -> None:
         )
 
 
-def _spawn_keeper(folder: Folder, spec: Spec, *, adopt: bool) -> None:
-    """Start the keeper; it answers when it keeps, so nothing is guessed."""
+def _spawn_keeper(folder: Folder, spec: Spec, *, adopt: bool, secrets: Mapping[str, str]) -> None:
+    """Start the keeper; it answers when it keeps, so nothing is guessed.
+
+    The secrets go by its environment, which only its user may read, and from there to each server
+    that it starts; one that it adopts and finds alive starts again with what it had.
+    """
     command = [sys.executable, "-m", "opsconsole.daemon.keeper", folder.path]
     if adopt:
         command.append("--adopt")
@@ -139,6 +151,7 @@ def _spawn_keeper(folder: Folder, spec: Spec, *, adopt: bool) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd="/",
+        env=os.environ | secrets,
         start_new_session=True,
     ) as process:
         try:

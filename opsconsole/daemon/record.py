@@ -24,6 +24,8 @@ class Spec(NamedTuple):
     """Where its health is asked for."""
     port: int
     health: str = "/health"
+    tls: bool = False
+    """Its health is asked for over TLS; whose certificate that is does not matter on loopback."""
     start_timeout: float = 120.0
     stop_grace: float = 30.0
     restart: str = "on-failure"
@@ -31,6 +33,8 @@ class Spec(NamedTuple):
     backoff_max: float = 60.0
     start_limit: int = 5
     start_window: float = 600.0
+    restart_on_degraded: float = 0.0
+    """Degraded for so long, it is restarted; 0: never."""
     stable: float = 60.0
     """Ready for so long, a server has recovered: its next failure waits the first backoff."""
     log_max_bytes: int = 10_000_000

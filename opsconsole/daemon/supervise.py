@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 UNREADY_AFTER = 3
 """Failed health checks in a row that make a running server unready."""
+READY = "/ready"
+OLD_READY = "/health"
+"""Asked where :data:`READY` is not known; it may need a key, which a keeper does not have."""
 _FAR = 3600.0
 _LAST_WORDS = 20
 
@@ -55,6 +58,8 @@ class Supervisor:
         self._probe: Probe | None = None
         self._probe_at = 0.0
         self._probes_failed = 0
+        self._path = spec.health
+        self._degraded_at: float | None = None
         self._launched_at = 0.0
         self._ready_at: float | None = None
         self._retry_at = _FAR
@@ -113,6 +118,7 @@ class Supervisor:
         environ["OPSCONSOLE_SERVER_NAME"] = self._spec.name
         self._launched_at, self._ready_at, self._failure = now, None, ""
         self._probes_failed, self._probe_at = 0, now
+        self._path, self._degraded_at = self._spec.health, None
         log = self._open_log()
         try:
             pid = spawn(self._spec.argv, environ, log, self._forked)
@@ -162,13 +168,21 @@ class Supervisor:
         self.retry_asked = False
         if self._probe is None and now >= self._probe_at:
             spec = self._spec
-            self._probe = Probe(spec.host, spec.port, spec.health, spec.probe_timeout, now)
+            self._probe = Probe(
+                spec.host, spec.port, self._path, spec.probe_timeout, now, tls=spec.tls
+            )
             self._rotate(now)
         if self._probe is not None:
             answer = self._probe.step(now)
             if answer is not None:
                 self._probe = None
+                if answer.status == 404 and self._path == READY:
+                    self._path = OLD_READY
+                    return now
                 self._judge(answer, now)
+                if self._too_long_degraded(answer, now):
+                    self._begin_ending(now)
+                    return now
         if self._journal.record.state is DaemonState.STARTING:
             deadline = self._launched_at + self._spec.start_timeout
             if now >= deadline:
@@ -215,6 +229,21 @@ class Supervisor:
         waiting = self._journal.record.state is DaemonState.STARTING
         pause = self._spec.probe_starting if waiting else self._spec.probe_interval
         self._probe_at = now + pause
+
+    def _too_long_degraded(self, answer: Answer, now: float) -> bool:
+        """Whether it has to be restarted because it says that it is not well."""
+        patience = self._spec.restart_on_degraded
+        if answer.word != "degraded" or not patience or self._spec.restart == "never":
+            self._degraded_at = None
+            return False
+        if self._degraded_at is None:
+            self._degraded_at = now
+        if now - self._degraded_at < patience:
+            return False
+        self._failure = f"degraded for {patience:g} s"
+        say(f"{self._failure}: {answer.detail}")
+        self._journal.change(ready=False, detail=f"{self._failure}: restarting it")
+        return True
 
     # The end of a server
 

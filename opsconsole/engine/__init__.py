@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opsconsole.engine.engine import Engine
     from opsconsole.engine.job import Job
     from opsconsole.engine.loading import load
-    from opsconsole.engine.records import EngineStats, ModelInfo, Scores
+    from opsconsole.engine.records import EngineStats, ModelInfo, Options, Scores
     from opsconsole.engine.settings import EngineSettings
 
 _HOMES = {
@@ -23,6 +23,7 @@ _HOMES = {
     "EngineStats": "records",
     "Job": "job",
     "ModelInfo": "records",
+    "Options": "records",
     "Scores": "records",
     "load": "loading",
 }
@@ -34,6 +35,7 @@ __all__ = [
     "EngineStats",
     "Job",
     "ModelInfo",
+    "Options",
     "Scores",
     "load",
 ]

@@ -1,42 +1,108 @@
-"""How inputs are grouped into padded batches: pure functions over token counts."""
+"""How much fits into a batch: with padding to its longest row, or without."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 
-def plan_batches(
-    lengths: Sequence[int], *, batch_size: int, batch_tokens: int, batch_padding: int
-) -> list[list[int]]:
-    """Group inputs of like length, longest first.
+class Room(Protocol):
+    """What is left of a batch that is being formed. Its first row always fits."""
 
-    Sorting by length keeps padding low, the token budget keeps a batch of long inputs from
-    exhausting the device's memory, and the padding budget keeps short inputs from being computed
-    at the length of a long one when a batch of their own costs less.
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that still fits; 0 when none does."""
+        ...
+
+    def admits(self, tokens: int) -> bool:
+        """Whether a row of at most ``longest`` tokens may join."""
+        ...
+
+    def add(self, tokens: int) -> None:
+        """A row joins."""
+        ...
+
+    def narrow(self, positions: int) -> None:
+        """From now on the batch may grow up to so many positions only."""
+        ...
+
+
+class PaddedRoom:
+    """Rows are computed at the length of the longest, which comes first.
 
     Args:
-        lengths: Tokens of each input.
-        batch_size: Most inputs in a batch.
-        batch_tokens: Most positions (inputs x longest) in a batch; one input that is longer is a
-            batch of its own.
-        batch_padding: Most padded positions in a batch: what starting another one costs, in
-            positions.
-
-    Returns:
-        Batches of indices into ``lengths``; each index once.
+        rows: Most rows.
+        positions: Most positions, padding included, in a batch of more than one row.
+        padding: Most padded positions: what starting another batch costs, in positions.
     """
-    batches: list[list[int]] = []
-    longest = room = padding = 0
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        length = lengths[index]
-        padding += longest - length
-        if room == 0 or padding > batch_padding:
-            batches.append([])
-            longest, padding = length, 0
-            room = max(1, min(batch_size, batch_tokens // max(1, longest)))
-        batches[-1].append(index)
-        room -= 1
-    return batches
+
+    def __init__(self, rows: int, positions: int, padding: int) -> None:
+        self._rows = rows
+        self._positions = positions
+        self._padding = padding
+        self._first: int | None = None
+        self._count = 0
+
+    @property
+    def longest(self) -> int:
+        """See :class:`Room`."""
+        if self._first is None:
+            return _ANY
+        return self._first if self._count < self._rows else 0
+
+    def admits(self, tokens: int) -> bool:
+        """See :class:`Room`."""
+        return self._first is None or self._first - tokens <= self._padding
+
+    def add(self, tokens: int) -> None:
+        """See :class:`Room`."""
+        if self._first is None:
+            self._first = tokens
+            self._rows = max(1, min(self._rows, self._positions // max(1, tokens)))
+        self._count += 1
+        self._padding -= self._first - tokens
+
+    def narrow(self, positions: int) -> None:
+        """See :class:`Room`."""
+        self._rows = min(self._rows, positions // max(1, self._first or 1))
+
+
+class UnpaddedRoom:
+    """Rows lie side by side: only their tokens count.
+
+    Args:
+        rows: Most rows.
+        tokens: Most tokens in a batch of more than one row.
+    """
+
+    def __init__(self, rows: int, tokens: int) -> None:
+        self._rows = rows
+        self._left = tokens
+        self._used = 0
+
+    @property
+    def longest(self) -> int:
+        """See :class:`Room`."""
+        if not self._used:
+            return _ANY
+        return max(0, self._left) if self._rows > 0 else 0
+
+    def admits(self, tokens: int) -> bool:
+        """See :class:`Room`."""
+        return True
+
+    def add(self, tokens: int) -> None:
+        """See :class:`Room`."""
+        self._rows -= 1
+        self._left -= tokens
+        self._used += tokens
+
+    def narrow(self, positions: int) -> None:
+        """See :class:`Room`."""
+        self._left = min(self._left, positions - self._used)
+
+
+_ANY = 1 << 62
 
 
 def padded_tokens(lengths: Sequence[int]) -> int:

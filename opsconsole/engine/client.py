@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from opsconsole.engine.records import ModelInfo, Scores
+from opsconsole.engine.records import ModelInfo, Options, Scores
 from opsconsole.engine.settings import EngineSettings
 from opsconsole.engine.wellformed import well_formed
 from opsconsole.engine.wire import (
@@ -86,7 +86,9 @@ class EngineClient:
             self.state, self.info = "ready", info
         return info
 
-    async def score(self, query: str, documents: Sequence[str]) -> Scores:
+    async def score(
+        self, query: str, documents: Sequence[str], options: Options | None = None
+    ) -> Scores:
         """Score documents; several requests may be under way.
 
         Raises:
@@ -97,7 +99,7 @@ class EngineClient:
             raise self.error or OpsError(
                 f"the engine is {self.state}, not ready", where=_WHERE, hint="start it first"
             )
-        return await child.score(query, documents)
+        return await child.score(query, documents, options or Options())
 
     async def close(self) -> None:
         """End the child, by force after a few seconds. May be called in any state."""
@@ -171,7 +173,7 @@ class _Child:
         await child._send(Load(settings))
         return child
 
-    async def score(self, query: str, documents: Sequence[str]) -> Scores:
+    async def score(self, query: str, documents: Sequence[str], options: Options) -> Scores:
         if self._dead is not None:
             raise self._dead
         self._last += 1
@@ -180,7 +182,9 @@ class _Child:
         self._waiting[number] = future
         try:
             await self._send(
-                Score(number, well_formed(query), [well_formed(text) for text in documents])
+                Score(
+                    number, well_formed(query), [well_formed(text) for text in documents], options
+                )
             )
             return await future
         except asyncio.CancelledError:

@@ -12,6 +12,10 @@ from opsconsole.engine.settings import EngineSettings
 from opsconsole.errors import OpsError
 
 
+class NotHere(OpsError):
+    """The device or the precision that was asked for does not run on this machine."""
+
+
 class Placement(NamedTuple):
     """A backend and the device it runs on."""
 
@@ -26,7 +30,7 @@ def place(settings: EngineSettings, architecture: Architecture) -> Placement:
     it on the device thread.
 
     Raises:
-        OpsError: the device that was asked for is not there, or cannot run this architecture.
+        NotHere: the device that was asked for is not there, or cannot run this architecture.
     """
     native = architecture.shape is not None
     if settings.use_mlx or settings.device == "mlx":
@@ -34,11 +38,9 @@ def place(settings: EngineSettings, architecture: Architecture) -> Placement:
         if settings.use_mlx is False:
             raise OpsError("device is mlx and use_mlx is false", hint="drop one of them")
         if not _has("mlx"):
-            raise OpsError(
-                "MLX is not installed", where=asked, hint="pip install 'opsconsole[mlx]'"
-            )
+            raise NotHere("MLX is not installed", where=asked, hint="pip install 'opsconsole[mlx]'")
         if not native:
-            raise OpsError(
+            raise NotHere(
                 f"{architecture.name} does not run on MLX, only BERT and RoBERTa do",
                 where=asked,
                 hint="unset it: the model runs on torch",
@@ -48,7 +50,7 @@ def place(settings: EngineSettings, architecture: Architecture) -> Placement:
     if settings.device == "auto" and settings.use_mlx is None and apple and native and _has("mlx"):
         return Placement("mlx", "mlx")  # there is no CUDA on a Mac to be preferred
     if not _has("torch"):
-        raise OpsError(
+        raise NotHere(
             "torch is not installed",
             where=f"device {settings.device}",
             hint="pip install 'opsconsole[engine]'",
@@ -65,7 +67,7 @@ def _torch_device(settings: EngineSettings) -> Literal["cuda", "mps", "cpu"]:
     if settings.device == "mps":
         if torch.backends.mps.is_available():
             return "mps"
-        raise OpsError(
+        raise NotHere(
             "this machine has no Apple GPU that torch can use",
             where="DEVICE_PREFERENCE=mps",
             hint="use DEVICE_PREFERENCE=auto or cpu",
@@ -78,7 +80,7 @@ def _torch_device(settings: EngineSettings) -> Literal["cuda", "mps", "cpu"]:
             if torch.version.cuda is None
             else "torch finds no NVIDIA GPU"
         )
-        raise OpsError(
+        raise NotHere(
             reason,
             where="DEVICE_PREFERENCE=cuda",
             hint="check nvidia-smi and the installed torch, or use DEVICE_PREFERENCE=auto",

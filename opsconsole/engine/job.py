@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Any
+from concurrent.futures import Future, InvalidStateError
+from typing import TYPE_CHECKING, Any
 
-from opsconsole.engine.records import Scores
-from opsconsole.engine.tokenizing import Row
+import msgspec
+
+from opsconsole.engine.records import MOST_CHUNKS, Options, Scores
+
+if TYPE_CHECKING:
+    from opsconsole.engine.inflight import Cell
 
 
 class Job:
@@ -17,15 +21,21 @@ class Job:
     Attributes:
         future: Resolves to :class:`Scores`, or to the error. Cancelling it (also through
             ``asyncio.wrap_future``) cancels the job.
+        work: Set while its inputs are on their way to the device and back.
     """
 
-    def __init__(self, query: str, documents: Sequence[str]) -> None:
+    def __init__(
+        self, query: str, documents: Sequence[str], options: Options | None = None
+    ) -> None:
         self.query = query
         self.documents = list(documents)
+        options = options or Options()
+        if options.max_chunks_per_doc > MOST_CHUNKS:
+            options = msgspec.structs.replace(options, max_chunks_per_doc=MOST_CHUNKS)
+        self.options = options
         self.future: Future[Scores] = Future()
         self.submitted = time.monotonic()
         self.work: Work | None = None
-        """Set once the texts are tokenised."""
 
     def cancel(self) -> bool:
         """Drop the job: what it has not computed yet is skipped from the next batch on.
@@ -40,45 +50,60 @@ class Job:
         """Whether anybody still waits for it."""
         return not self.future.done()
 
+    @property
+    def is_late(self) -> bool:
+        """Whether its deadline has passed."""
+        deadline = self.options.deadline
+        return deadline is not None and time.monotonic() >= deadline
+
     def succeed(self, scores: Scores) -> bool:
-        """Resolve; ``False`` when it was cancelled before."""
-        if not self.is_open or not self.future.set_running_or_notify_cancel():
+        """Resolve; ``False`` when it was done or cancelled before."""
+        try:
+            self.future.set_result(scores)
+        except InvalidStateError:
             return False
-        self.future.set_result(scores)
         return True
 
     def fail(self, error: BaseException) -> bool:
         """Resolve with an error; ``False`` when it was done or cancelled before."""
-        if not self.is_open or not self.future.set_running_or_notify_cancel():
+        try:
+            self.future.set_exception(error)
+        except InvalidStateError:
             return False
-        self.future.set_exception(error)
         return True
 
 
 class Work:
-    """The rows of a job that the model must compute, and what came out so far.
+    """What a job waits for, and what came out so far.
 
     Args:
-        rows: The model's inputs, each different text or pair once.
-        finish: Makes the documents' scores of all outputs, in the order of ``rows``. Runs on the
-            device thread.
+        slots: How many outputs.
+        finish: Makes the documents' scores of all outputs. Runs on the device thread.
+        document_of: The document that an output belongs to; ``None``: the query.
+        base: The costs that are known when the texts are tokenised.
     """
 
     def __init__(
-        self, rows: list[Row], finish: Callable[[list[Any]], list[float]], base: Scores
+        self,
+        slots: int,
+        finish: Callable[[list[Any]], list[float]],
+        document_of: Callable[[int], int | None],
+        base: Scores,
     ) -> None:
-        self.rows = rows
-        self.finish = finish
+        self.document_of = document_of
         self.base = base
+        self.cells: list[Cell] = []
         self.started: float | None = None
         self.forward_seconds = 0.0
+        self.tokens = 0
         self.padded_tokens = 0
-        self._outputs: list[Any] = [None] * len(rows)
-        self._missing = len(rows)
+        self._finish = finish
+        self._outputs: list[Any] = [None] * slots
+        self._missing = slots
 
-    def put(self, index: int, output: Any) -> None:
-        """Keep the output of one row."""
-        self._outputs[index] = output
+    def put(self, slot: int, output: Any) -> None:
+        """Keep one output; each comes once, on the device thread."""
+        self._outputs[slot] = output
         self._missing -= 1
 
     @property
@@ -86,5 +111,5 @@ class Work:
         return self._missing == 0
 
     def scores(self) -> list[float]:
-        """The documents' scores; every row must have its output."""
-        return self.finish(self._outputs)
+        """The documents' scores; every output must be there."""
+        return self._finish(self._outputs)

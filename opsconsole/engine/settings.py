@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
+from opsconsole.environment import Environment, wrong
 from opsconsole.errors import UsageError
 
 Device = Literal["auto", "cuda", "mps", "cpu", "mlx"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
 MIB = 1 << 20
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off"})
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "half": "float16"}
 MOST_BATCH = 4096
 
 
@@ -32,26 +33,32 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``DEVICE_PREFERENCE``."""
     use_mlx: bool | None = None
     """``USE_MLX``: ``None`` leaves it to ``device``."""
-    batch_size: int = 32
-    """``BATCH_SIZE``: most pairs in a batch."""
-    batch_tokens: int = 2048
-    """Most positions, padding included, in a batch of more than one pair."""
+    batch_size: int | None = None
+    """``BATCH_SIZE``: most pairs in a batch; ``None``: by device, 32 on a CPU."""
+    dtype: Dtype = "auto"
+    """``DTYPE``: of the linear layers. ``auto`` takes a faster one only where it agrees."""
+    batch_tokens: int | None = None
+    """``OPSCONSOLE_BATCH_TOKENS``: most positions, padding included, in a batch of more than one
+    pair; ``None`` measures at load what is fastest."""
     cache: bool = False
     """``ENABLE_PREDICTION_CACHE``: keep scores of pairs seen before."""
     cache_bytes: int = 64 * MIB
+    """``OPSCONSOLE_CACHE_BYTES``: of scores; a bi-encoder's vectors get as much again."""
     max_length: int | None = None
-    """Most tokens of one input; ``None`` takes the model's own limit."""
+    """``OPSCONSOLE_MAX_LENGTH``: most tokens of one input; ``None``: the model's own limit."""
     threads: int | None = None
-    """CPU threads of one forward; ``None`` leaves it to the backend."""
+    """``OPSCONSOLE_THREADS``: CPU threads of one forward; ``None`` leaves it to the backend."""
+    warmup: bool = True
+    """``OPSCONSOLE_WARMUP``: measure at load what is not told."""
 
     def __post_init__(self) -> None:
         if self.device not in get_args(Device):
-            raise _wrong("device", self.device, _one_of_devices())
-        for name, least in (("batch_size", 1), ("batch_tokens", 1), ("cache_bytes", 0)):
-            value = getattr(self, name)
-            if value < least:
-                raise _wrong(name, value, f"a whole number from {least}")
-        for name in ("max_length", "threads"):
+            raise _wrong("device", self.device, _one_of(Device))
+        if self.dtype not in get_args(Dtype):
+            raise _wrong("dtype", self.dtype, _one_of(Dtype))
+        if self.cache_bytes < 0:
+            raise _wrong("cache_bytes", self.cache_bytes, "a whole number from 0")
+        for name in ("batch_size", "batch_tokens", "max_length", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise _wrong(name, value, "a whole number from 1")
@@ -63,11 +70,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UsageError: a variable holds nonsense; the message names it and what was expected.
         """
-        given = {name: value.strip() for name, value in environ.items() if value.strip()}
-        use_mlx = _boolean(given, "USE_MLX")
-        device = given.get("DEVICE_PREFERENCE", "auto").lower()
-        if device not in get_args(Device):
-            raise _wrong("DEVICE_PREFERENCE", given["DEVICE_PREFERENCE"], _one_of_devices())
+        env = Environment(environ)
+        use_mlx = env.flag("USE_MLX", None)
+        device = env.choice("DEVICE_PREFERENCE", "auto", Device)
+        asked = env.text("DTYPE", "auto")
+        dtype = _DTYPES.get(asked.lower(), asked.lower())
+        if dtype not in get_args(Dtype):
+            raise wrong("DTYPE", asked, _one_of(Dtype))
         if device == "mlx" and use_mlx is False:
             raise UsageError(
                 "DEVICE_PREFERENCE is 'mlx' and USE_MLX is 'false'",
@@ -75,40 +84,24 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
                 hint="unset one of them",
             )
         return cls(
-            model=given.get("MODEL_NAME", "embedded"),
-            local_path=given.get("LOCAL_MODEL_PATH"),
+            model=env.get("MODEL_NAME") or "embedded",
+            local_path=env.get("LOCAL_MODEL_PATH"),
             device=cast(Device, device),
             use_mlx=use_mlx,
-            batch_size=_integer(given, "BATCH_SIZE", default=32, most=MOST_BATCH),
-            cache=_boolean(given, "ENABLE_PREDICTION_CACHE") or False,
+            dtype=cast(Dtype, dtype),
+            batch_size=env.integer("BATCH_SIZE", None, 1, MOST_BATCH),
+            batch_tokens=env.integer("OPSCONSOLE_BATCH_TOKENS", None, 1, 1 << 20),
+            cache=env.flag("ENABLE_PREDICTION_CACHE", False),
+            cache_bytes=env.integer("OPSCONSOLE_CACHE_BYTES", 64 * MIB, 1, 1 << 40),
+            max_length=env.integer("OPSCONSOLE_MAX_LENGTH", None, 1, 1 << 20),
+            threads=env.integer("OPSCONSOLE_THREADS", None, 1, 1024),
+            warmup=env.flag("OPSCONSOLE_WARMUP", True),
         )
 
 
-def _boolean(given: Mapping[str, str], name: str) -> bool | None:
-    value = given.get(name)
-    if value is None:
-        return None
-    if value.lower() in _TRUE:
-        return True
-    if value.lower() in _FALSE:
-        return False
-    raise _wrong(name, value, "true or false")
-
-
-def _integer(given: Mapping[str, str], name: str, *, default: int, most: int) -> int:
-    value = given.get(name)
-    if value is None:
-        return default
-    # int() would also take "1_0", "+5" and digits of other scripts.
-    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= most):
-        raise _wrong(name, value, f"a whole number from 1 to {most}")
-    return int(value)
-
-
-def _one_of_devices() -> str:
-    return "one of " + ", ".join(get_args(Device))
+def _one_of(choices: Any) -> str:
+    return "one of " + ", ".join(get_args(choices))
 
 
 def _wrong(name: str, value: object, expected: str) -> UsageError:
-    where = "environment" if name.isupper() else "engine settings"
-    return UsageError(f"{name} is {value!r}, expected {expected}", where=where)
+    return UsageError(f"{name} is {value!r}, expected {expected}", where="engine settings")

@@ -14,6 +14,9 @@ import msgspec
 
 from opsconsole.engine import precut
 from opsconsole.engine.architecture import Architecture
+from opsconsole.engine.chunking import Fit, fit, split
+from opsconsole.engine.failures import InputTooLong
+from opsconsole.engine.records import Options
 from opsconsole.engine.wellformed import well_formed
 from opsconsole.errors import OpsError
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "none"
 _FALLBACK_LENGTH = 512
+_CHARACTERS = 4  # a token that is wanted, at first
+_GROWTH = 4
+_WORD = "a"  # stands before a text whose beginning was cut off
 
 
 class Row(NamedTuple):
@@ -30,6 +36,15 @@ class Row(NamedTuple):
     ids: list[int]
     types: list[int]
     truncated: bool
+
+
+class Text(NamedTuple):
+    """A text's tokens, without special ones."""
+
+    text: str
+    ids: list[int]
+    ends_early: bool
+    """It is so long that it was not tokenised to its end."""
 
 
 class _Special(NamedTuple):
@@ -91,7 +106,9 @@ class PairTokenizer:
         self._single = _read_template(self._tokenizer, pair=False)
         self._pair = _read_template(self._tokenizer, pair=True)
         self._left = config.truncation_side == "left"
-        self._can_cut = not self._left and precut.is_safe(self._tokenizer, path)
+        self._can_cut = precut.is_safe(self._tokenizer, path)
+        self._can_cut_left = self._can_cut and precut.is_safe_from_the_left(self._tokenizer)
+        self._han = precut.isolates_han(self._tokenizer)
         self.type_ids = config.model_input_names is None or (
             "token_type_ids" in config.model_input_names
         )
@@ -107,63 +124,193 @@ class PairTokenizer:
 
     def pairs(self, query: str, documents: Sequence[str]) -> list[Row]:
         """One row for the query with each document, the longer text truncated first."""
-        texts = [well_formed(query), *map(well_formed, documents)]
-        first, *rest = self._encode(texts, self._cut_words)
-        room = self.max_length - self._pair.size
-        rows = []
-        for index, second in enumerate(rest, 1):
-            whole_first = first
-            if len(first) >= self._cut_words <= len(second) and room % 2:
-                # Both fill the model: which of them is longer decides over the odd token.
-                whole_first, second = self._encode([texts[0], texts[index]], None)
-            keep_first, keep_second = longest_first(len(whole_first), len(second), room)
-            rows.append(
-                self._assemble(self._pair, ((whole_first, keep_first), (second, keep_second)))
-            )
-        return rows
+        start = self.query(query)
+        return [rows[0] for rows in self.pair_rows(start, documents, Options())]
 
     def singles(self, texts: Sequence[str]) -> list[Row]:
         """One row a text."""
+        return [rows[0] for rows in self.text_rows(texts, Options())]
+
+    def query(self, text: str, options: Options | None = None) -> Text:
+        """A query's tokens, to be put beside documents."""
+        options = options or Options()
+        text = well_formed(text)
+        ids = self._encode([text], options)[0]
+        return Text(text, ids, self._ends_early(ids))
+
+    def pair_rows(
+        self,
+        query: Text,
+        documents: Sequence[str],
+        options: Options,
+        numbers: Sequence[int] | None = None,
+    ) -> list[list[Row]]:
+        """The query with each document, in one row or, where the options ask for it, several.
+
+        Args:
+            numbers: The documents' places in the request, for an error's message.
+
+        Raises:
+            InputTooLong: a pair does not fit and may not be cut.
+        """
+        texts = [well_formed(document) for document in documents]
+        left = self._is_left(options)
+        room = self.max_length - self._pair.size
+        rows = []
+        for index, ids in enumerate(self._encode(texts, options)):
+            whole = query.ids
+            if query.ends_early and self._ends_early(ids) and room % 2:
+                # Both fill the model: which of them is longer decides over the odd token.
+                whole, ids = self._encode([query.text, texts[index]], None)
+            asked = _limited(whole, options.max_tokens_per_query, left)
+            given = _limited(ids, options.max_tokens_per_doc, left)
+            fitted = fit(len(asked), len(given), room, pieces=options.max_chunks_per_doc, left=left)
+            if not options.truncate and not fitted.is_whole:
+                number = index if numbers is None else numbers[index]
+                raise _too_long(number, len(asked), len(given), room, fitted, options)
+            start = len(asked) - fitted.query if left else 0
+            kept = asked[start : start + fitted.query]
+            cut = not fitted.is_whole or len(asked) < len(whole) or len(given) < len(ids)
+            rows.append(
+                [
+                    self._assemble(self._pair, (kept, given[begin:end]), truncated=cut)
+                    for begin, end in fitted.pieces
+                ]
+            )
+        return rows
+
+    def text_rows(
+        self,
+        texts: Sequence[str],
+        options: Options,
+        *,
+        prompt: str = "",
+        numbers: Sequence[int] | None = None,
+    ) -> list[list[Row]]:
+        """Each text on its own, behind a prompt, in one row or several.
+
+        The limits are those for documents, also of queries. That of tokens holds for the text
+        without the prompt, and each of several pieces gets the prompt, as far as the tokenizer
+        keeps it apart from the text.
+
+        Args:
+            numbers: The texts' places among a request's documents; ``None``: they are queries.
+
+        Raises:
+            InputTooLong: a text does not fit and may not be cut.
+        """
+        left = self._is_left(options)
+        limit, pieces = options.max_tokens_per_doc, options.max_chunks_per_doc
+        # Cut on the left, as the reference does it, the prompt is a part of the text.
+        apart = bool(prompt) and not (left and pieces == 1)
+        # What was cut before it is tokenised has lost the prompt.
+        limits = None if left and apart else options
+        encoded = self._encode([well_formed(prompt + text) for text in texts], limits)
+        before = self._encode([prompt], None)[0] if apart else []
         room = self.max_length - self._single.size
-        encoded = self._encode([well_formed(text) for text in texts], self._cut_words)
-        return [self._assemble(self._single, ((ids, min(len(ids), room)),)) for ids in encoded]
+        rows = []
+        for index, ids in enumerate(encoded):
+            head = before if ids[: len(before)] == before and len(before) < room else []
+            given = _limited(ids[len(head) :], limit, left)
+            spans = split(len(given), room - len(head), pieces, left=left)
+            lost = len(given) - sum(end - begin for begin, end in spans)
+            if lost and not options.truncate:
+                space = (room - len(head)) * pieces
+                raise InputTooLong(None if numbers is None else numbers[index], len(given), space)
+            cut = lost > 0 or len(head) + len(given) < len(ids)
+            rows.append(
+                [
+                    self._assemble(self._single, (head + given[begin:end],), truncated=cut)
+                    for begin, end in spans
+                ]
+            )
+        return rows
 
-    @property
-    def _cut_words(self) -> int:
-        return 2 * self.max_length
+    def _is_left(self, options: Options) -> bool:
+        return self._left if options.truncation_side is None else options.truncation_side == "left"
 
-    def _encode(self, texts: list[str], words: int | None) -> list[list[int]]:
-        if words is not None and self._can_cut:
-            texts = [precut.cut(text, words) for text in texts]
+    def _ends_early(self, ids: list[int]) -> bool:
+        """Whether there may be more tokens than these, and there are enough to fill the model."""
+        return len(ids) >= 2 * self.max_length
+
+    def _encode(self, texts: list[str], options: Options | None) -> list[list[int]]:
+        """Tokens of texts; of long ones, with options, only as many as can matter by them."""
+        if options is None:
+            return self._tokens(texts)
+        left = self._is_left(options)
+        if not (self._can_cut_left if left else self._can_cut):
+            return self._tokens(texts)
+        wanted = self.max_length * (1 + max(1, options.max_chunks_per_doc))
+        if not left:
+            texts = [precut.cut(text, wanted, han=self._han) for text in texts]
+        long = {index for index, text in enumerate(texts) if not precut.is_short(text, wanted)}
+        short = iter(self._tokens([t for index, t in enumerate(texts) if index not in long]))
+        part = self._last if left else self._first
+        return [
+            part(text, wanted) if index in long else next(short) for index, text in enumerate(texts)
+        ]
+
+    def _first(self, text: str, wanted: int) -> list[int]:
+        """A long text's tokens from the beginning: so many or more, or all."""
+        size = _CHARACTERS * wanted
+        while size < len(text):
+            head = precut.head(text, size, han=self._han)
+            ids = self._tokens([head])[0]
+            if len(ids) >= wanted or len(head) == len(text):
+                return ids
+            size = _GROWTH * max(size, len(head))
+        return self._tokens([text])[0]
+
+    def _last(self, text: str, wanted: int) -> list[int]:
+        """A long text's tokens up to its end: so many or more, or all."""
+        size = _CHARACTERS * wanted
+        word = self._tokens([_WORD])[0]
+        while size < len(text):
+            tail = precut.tail(text, size, han=self._han)
+            if len(tail) == len(text):
+                break
+            ids = self._tokens([_WORD + tail])[0]
+            if ids[: len(word)] != word:
+                break
+            if len(ids) >= len(word) + wanted:
+                return ids[len(word) :]
+            size = _GROWTH * max(size, len(tail))
+        return self._tokens([text])[0]
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
-    def _assemble(self, template: _Template, texts: tuple[tuple[list[int], int], ...]) -> Row:
+    def _assemble(
+        self, template: _Template, texts: tuple[list[int], ...], *, truncated: bool
+    ) -> Row:
         ids, types = list(template.special[0].ids), list(template.special[0].types)
-        truncated = False
-        for (text, keep), kind, special in zip(
+        for text, kind, special in zip(
             texts, template.text_types, template.special[1:], strict=True
         ):
-            truncated |= keep < len(text)
-            ids += (text[len(text) - keep :] if self._left else text[:keep]) + special.ids
-            types += [kind] * keep + special.types
+            ids += text + special.ids
+            types += [kind] * len(text) + special.types
         return Row(ids, types, truncated)
 
 
-def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
-    """Tokens that two texts keep within ``room``, as the tokenizers library decides it.
+def _too_long(
+    number: int, query: int, document: int, room: int, fitted: Fit, options: Options
+) -> InputTooLong:
+    """Which text of a pair is to blame."""
+    if query >= room:
+        return InputTooLong(None, query, room - 1)
+    if options.max_chunks_per_doc == 1:
+        return InputTooLong(number, document, room - query)
+    if fitted.query < query:
+        return InputTooLong(None, query, fitted.query)
+    return InputTooLong(number, document, (room - query) * options.max_chunks_per_doc)
 
-    Both are cut to half the room, the longer one getting an odd token, unless the shorter fits
-    beside a cut longer one.
-    """
-    if first + second <= room:
-        return first, second
-    shorter, longer = sorted((first, second))
-    longer = shorter if shorter > room else max(shorter, room - shorter)
-    if shorter + longer > room:
-        shorter = room // 2
-        longer = shorter + room % 2
-    return (longer, shorter) if first > second else (shorter, longer)
+
+def _limited(ids: list[int], most: int | None, left: bool) -> list[int]:
+    """The tokens that a request's own limit leaves."""
+    if most is None or len(ids) <= most:
+        return ids
+    return ids[len(ids) - most :] if left else ids[:most]
 
 
 def _read_config(path: Path) -> _TokenizerConfig:

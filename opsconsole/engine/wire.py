@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from opsconsole.engine.records import ModelInfo, Scores
+from opsconsole.engine.records import ModelInfo, Options, Scores
 from opsconsole.engine.settings import EngineSettings
 from opsconsole.errors import OpsError
 
@@ -30,6 +30,7 @@ class Score(msgspec.Struct, tag=True, frozen=True):
     number: int
     query: str
     documents: list[str]
+    options: Options = Options()
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):

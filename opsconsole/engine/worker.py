@@ -98,7 +98,7 @@ class Worker:
 
     def _score(self, request: Score) -> None:
         try:
-            job = self._engine.submit(request.query, request.documents)
+            job = self._engine.submit(request.query, request.documents, request.options)
         except OpsError as error:
             self._outbox.put(Failed.of(request.number, error))
             return

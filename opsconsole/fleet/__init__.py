@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
     from opsconsole.fleet.http import Answer, Client, FetchError, client_for, fetch
     from opsconsole.fleet.poller import poll, watch
+    from opsconsole.fleet.reranking import Ranked, rerank
     from opsconsole.fleet.snapshot import (
         Counters,
         Failure,
@@ -35,6 +36,7 @@ __all__ = [
     "History",
     "Identity",
     "Point",
+    "Ranked",
     "ServerState",
     "Snapshot",
     "aggregate",
@@ -44,12 +46,14 @@ __all__ = [
     "merge",
     "poll",
     "quantile",
+    "rerank",
     "watch",
 ]
 _HOMES = {
     "history": ("Figures", "FleetFigures", "History", "Point", "aggregate"),
     "http": ("Answer", "Client", "FetchError", "client_for", "fetch"),
     "poller": ("poll", "watch"),
+    "reranking": ("Ranked", "rerank"),
     "buckets": ("delta", "merge", "quantile"),
     "snapshot": ("Counters", "Failure", "Histogram", "Identity", "ServerState", "Snapshot"),
 }

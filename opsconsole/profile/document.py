@@ -100,6 +100,12 @@ class DaemonDoc(Struct, frozen=True, forbid_unknown_fields=True):
     start_window: Annotated[Duration, Meta(description="the window of start_limit")] | UnsetType = (
         UNSET
     )
+    restart_on_degraded: (
+        Annotated[
+            Duration, Meta(description="restart it once it is degraded for so long; absent: never")
+        ]
+        | UnsetType
+    ) = UNSET
     log_max_bytes: (
         Annotated[Size, Meta(description="size at which the log is rotated")] | UnsetType
     ) = UNSET

@@ -34,6 +34,8 @@ class DaemonSpec(Struct, frozen=True, kw_only=True):
     backoff_max: Seconds = 60.0
     start_limit: int = 5
     start_window: Seconds = 600.0
+    restart_on_degraded: Seconds | None = None
+    """``None``: never."""
     log_max_bytes: int = 10_000_000
     log_keep: int = 5
 

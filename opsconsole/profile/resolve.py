@@ -64,9 +64,14 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
             daemon: tuple[str | int, ...] = (*here, "daemon")
             if server.kind != "own":
                 problem((*here, "kind"), "a daemon is always of kind own", "remove kind or daemon")
-            if urlsplit(server.url).scheme != "http" or server.host not in _LOCAL:
-                problem((*here, "url"), "a daemon runs on this machine, without TLS",
+            if server.host not in _LOCAL:
+                problem((*here, "url"), "a daemon runs on this machine",
                         "use http://127.0.0.1:PORT")  # fmt: skip
+            secure = urlsplit(server.url).scheme == "https"
+            if secure != bool(server.daemon.env.get("TLS_CERT_FILE")):
+                problem((*here, "url"), "https and TLS_CERT_FILE go together",
+                        "a daemon with an https url needs TLS_CERT_FILE and TLS_KEY_FILE in its "
+                        "env")  # fmt: skip
             if server.port in ports:
                 problem(
                     (*here, "url"),
@@ -76,13 +81,13 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
             for name in ("HOST", "PORT"):
                 if name in server.daemon.env:
                     problem((*daemon, "env", name), "comes from url", "change the url instead")
-            for key, seconds in (
-                ("start_timeout", server.daemon.start_timeout),
-                ("stop_grace", server.daemon.stop_grace),
-                ("backoff", server.daemon.backoff),
-            ):
-                if seconds <= 0:
+            for key in ("start_timeout", "stop_grace", "backoff", "restart_on_degraded"):
+                value = getattr(server.daemon, key)
+                if value is not None and value <= 0:
                     problem((*daemon, key), "must be more than 0s")
+            if server.daemon.restart_on_degraded and server.daemon.restart == "never":
+                problem((*daemon, "restart_on_degraded"), "contradicts restart: never",
+                        "remove one of them")  # fmt: skip
         servers.append(server)
     if problems:
         raise ProfileError(file, problems)

@@ -12,7 +12,7 @@ from opsconsole.profile.units import format_duration, format_ratio, format_size
 
 _DURATIONS = frozenset(
     ("interval", "timeout", "p95", "start_timeout", "stop_grace", "backoff", "backoff_max",
-     "start_window")
+     "start_window", "restart_on_degraded")
 )  # fmt: skip
 
 

@@ -8,7 +8,10 @@ from types import TracebackType
 from typing import Any
 
 from opsconsole.server.errors import ClientGone, RequestError
+from opsconsole.server.uploads import KEY, Uploads
 
+SLOWEST = 1024
+"""Bytes per second."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -26,43 +29,67 @@ async def read_body(
     """The whole body.
 
     The limit holds for what arrives, whatever Content-Length says; a declared length above it
-    is refused before a byte is read.
+    is refused before a byte is read. A byte now and then does not keep a body alive: beyond
+    ``timeout``, it has to come at :data:`SLOWEST` on the whole.
 
     Raises:
-        RequestError: 413 over ``limit`` bytes, 408 ``timeout`` seconds of silence, 415 encoded.
+        RequestError: 413 over ``limit`` bytes, 408 ``timeout`` seconds of silence or too slow,
+            415 encoded, 503 too many bodies at a time.
         ClientGone: the connection broke.
     """
-    encoding = header(scope, b"content-encoding")
-    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
-        raise RequestError(
-            415, "unsupported_encoding", "compressed bodies are not taken", field="Content-Encoding"
-        )
+    _check_encoding(scope)
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(limit)
+    uploads: Uploads = scope.get("state", {}).get(KEY) or Uploads(limit)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
     pieces: list[bytes] = []
     size = 0
     more = True
-    while more:
-        try:
-            async with asyncio.timeout(timeout):
-                message = await receive()
-        except TimeoutError:
-            raise RequestError(
-                408,
-                "body_timeout",
-                f"no more of the body came for {timeout:g} s",
-                headers=((b"connection", b"close"),),
-            ) from None
-        if message["type"] != "http.request":
-            raise ClientGone
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-        more = message.get("more_body", False)
+    with uploads.one() as upload:
+        while more:
+            now = loop.time()
+            latest = start + timeout + size / SLOWEST
+            try:
+                async with asyncio.timeout_at(min(now + timeout, latest)):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow(timeout) from None
+            if message["type"] != "http.request":
+                raise ClientGone
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            upload.add(len(piece))
+            pieces.append(piece)
+            more = message.get("more_body", False)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _check_encoding(scope: MutableMapping[str, Any]) -> None:
+    for name, plain in (
+        (b"content-encoding", (b"", b"identity")),
+        (b"transfer-encoding", (b"", b"identity", b"chunked")),
+    ):
+        encoding = header(scope, name)
+        if encoding is not None and encoding.strip().lower() not in plain:
+            raise RequestError(
+                415,
+                "unsupported_encoding",
+                "compressed bodies are not taken",
+                field=name.decode().title(),
+            )
+
+
+def _too_slow(timeout: float) -> RequestError:
+    return RequestError(
+        408,
+        "body_timeout",
+        f"nothing more of the body came for {timeout:g} s, or less than {SLOWEST} bytes/s did",
+        headers=((b"connection", b"close"),),
+    )
 
 
 def _too_large(limit: int) -> RequestError:

@@ -8,35 +8,41 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opsconsole.server.body import header
+from opsconsole.server.counting import CLIENT_GONE
 from opsconsole.server.errors import ClientGone, RequestError
-from opsconsole.server.logs import trace_of
-from opsconsole.server.metrics import CLIENT_GONE, REFUSALS
+from opsconsole.server.logs import Record, trace_of
 
 if TYPE_CHECKING:
     from opsconsole.server.service import Service
+    from opsconsole.server.settings import LogLevel
 
 KEY = "opsconsole.exchange"
-RERANK_ROUTES = frozenset({"/rerank", "/v1/rerank"})
-QUIET_ROUTES = frozenset({"/health", "/metrics"})
-_SANE_ID = re.compile(r"[!-~]{1,128}")
+QUIET_ROUTES = frozenset(
+    {"/health", "/metrics", "/ready", "/live", "/v1/health/ready", "/v1/health/live"}
+)
+_SANE_ID = re.compile(rb"[!-~]{1,128}")
 _MAX_PATH = 200
-_TYPES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class Exchange:
     """One request and its answer, as they become known."""
 
     __slots__ = (
+        "characters",
+        "client",
         "documents",
+        "endpoint",
         "error",
+        "headers",
+        "inference_seconds",
         "queue_seconds",
         "request_id",
         "started",
         "status",
+        "tokenize_seconds",
         "tokens",
     )
 
@@ -45,10 +51,57 @@ class Exchange:
         self.started = time.perf_counter()
         self.status = 0
         """0 until the answer begins."""
+        self.client: str | None = None
+        """The name of the key that the request came with; never the key itself."""
+        self.endpoint: str | None = None
+        """The path of a route that ranks, which says so itself; ``None`` for any other."""
         self.documents: int | None = None
+        self.characters = 0
         self.tokens: int | None = None
+        """Of what was scored; ``None`` until it is."""
         self.queue_seconds: float | None = None
+        self.tokenize_seconds = 0.0
+        self.inference_seconds = 0.0
         self.error: RequestError | None = None
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        """Of the answer, whatever it will be."""
+
+    def timings(self, compute_type: bytes) -> list[tuple[bytes, bytes]]:
+        """The headers of a scored answer, times in whole milliseconds.
+
+        Source: the responses of huggingface/text-embeddings-inference, router/src/lib.rs.
+        """
+        total = b"%d" % ((time.perf_counter() - self.started) * 1000)
+        return [
+            (b"x-compute-type", compute_type),
+            (b"x-compute-time", total),
+            (b"x-compute-characters", b"%d" % self.characters),
+            (b"x-compute-tokens", b"%d" % (self.tokens or 0)),
+            (b"x-total-time", total),
+            (b"x-tokenization-time", b"%d" % (self.tokenize_seconds * 1000)),
+            (b"x-queue-time", b"%d" % ((self.queue_seconds or 0.0) * 1000)),
+            (b"x-inference-time", b"%d" % (self.inference_seconds * 1000)),
+        ]
+
+
+class RequestLine(Record, kw_only=True):
+    """What the log says about a request; what is ``None`` is left out."""
+
+    method: str
+    path: str
+    status: int
+    """0: the connection broke before an answer began."""
+    duration_ms: float
+    client: str | None = None
+    documents: int | None = None
+    tokens: int | None = None
+    queue_ms: float | None = None
+    tokenize_ms: float | None = None
+    inference_ms: float | None = None
+    error: str | None = None
+    detail: str | None = None
+    request_id: str = ""
+    """Last: the longest value, and the one least often read."""
 
 
 class ExchangeMiddleware:
@@ -67,6 +120,9 @@ class ExchangeMiddleware:
                 exchange.status = message["status"]
                 headers = message["headers"]
                 headers.append((b"x-request-id", exchange.request_id.encode()))
+                headers += exchange.headers
+                if exchange.tokens is not None and exchange.status == 200:
+                    headers += exchange.timings(self._service.compute_type)
                 if self._service.draining:
                     headers.append((b"connection", b"close"))
             await send(message)
@@ -86,8 +142,6 @@ class ExchangeMiddleware:
             exchange.error = error
         except ClientGone:
             raise
-        except HTTPException as error:
-            exchange.error = _routing_error(error, scope)
         except asyncio.CancelledError:
             # Only the end of the grace time cancels a request.
             exchange.error = RequestError(
@@ -111,25 +165,32 @@ class ExchangeMiddleware:
         path = scope["path"]
         seconds = time.perf_counter() - exchange.started
         error = exchange.error
-        if path in RERANK_ROUTES:
-            refusal = error.type if error is not None and error.type in REFUSALS else None
-            self._service.metrics.ended(path, exchange.status, seconds, refusal)
-        queue = exchange.queue_seconds
-        self._service.log.write(
-            "debug" if path in QUIET_ROUTES else "info",
-            "request",
+        kind = None if error is None else error.type
+        self._service.metrics.ended(
+            exchange.endpoint, exchange.status, seconds, kind, exchange.client
+        )
+        level: LogLevel = "debug" if path in QUIET_ROUTES else "info"
+        if not self._service.log.enabled(level):
+            return
+        line = RequestLine(
+            level=level,
+            message="request",
             method=scope["method"],
             path=path[:_MAX_PATH],
             status=exchange.status,
-            duration_ms=round(seconds * 1000, 3),
+            duration_ms=_ms(seconds),
+            client=exchange.client,
             documents=exchange.documents,
             tokens=exchange.tokens,
-            queue_ms=None if queue is None else round(queue * 1000, 3),
-            error=error.type if error is not None else None,
-            detail=error.message[:_MAX_PATH] if error is not None else None,
-            # Last: the longest value, and the one least often read.
+            error=kind,
+            detail=None if error is None else error.message[:_MAX_PATH],
             request_id=exchange.request_id,
         )
+        if exchange.queue_seconds is not None:
+            line.queue_ms = _ms(exchange.queue_seconds)
+            line.tokenize_ms = _ms(exchange.tokenize_seconds)
+            line.inference_ms = _ms(exchange.inference_seconds)
+        self._service.log.put(line)
 
 
 async def respond(
@@ -160,21 +221,11 @@ def _request_id(scope: Scope) -> str:
     """The client's X-Request-ID if it is printable ASCII of sane length, else one of ours."""
     given = header(scope, b"x-request-id")
     if given is not None:
-        text = given.decode("latin-1").strip()
-        if _SANE_ID.fullmatch(text):
-            return text
+        given = given.strip()
+        if _SANE_ID.fullmatch(given):
+            return given.decode("ascii")
     return new_request_id()
 
 
-def _routing_error(error: HTTPException, scope: Scope) -> RequestError:
-    headers = tuple((k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items())
-    path = scope["path"][:_MAX_PATH]
-    if error.status_code == 405:
-        allow = (error.headers or {}).get("Allow", "")
-        message = f"{path} does not take {scope['method']}, but {allow}"
-    elif error.status_code == 404:
-        message = f"there is no {path} here"
-    else:
-        message = str(error.detail)
-    kind = _TYPES.get(error.status_code, "http_error")
-    return RequestError(error.status_code, kind, message, headers=headers)
+def _ms(seconds: float) -> float:
+    return int(seconds * 1e6) / 1000  # cheaper than round()

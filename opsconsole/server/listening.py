@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import resource
 import socket
 import struct
 import sys
@@ -68,6 +69,15 @@ def _cannot_bind(error: OSError, place: str) -> OpsError:
             "the port is reserved for root", where=place, hint="choose a PORT from 1024"
         )
     return OpsError(f"cannot listen: {error.strerror}", where=place)
+
+
+def allow_files(count: int) -> None:
+    """Let this process open so many files, as far as it may: 1,024 is a usual first limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def stop_listening(listener: socket.socket) -> list[socket.socket]:

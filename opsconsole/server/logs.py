@@ -23,6 +23,17 @@ _RANK = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _MAX_TRACE = 16_000
 
 
+class Record(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A log line with fields of its own; those that have their default value are left out.
+
+    Those of a subclass come after these when it is ``kw_only`` too.
+    """
+
+    time: str = ""
+    level: LogLevel
+    message: str
+
+
 class JsonLog:
     """Writes log lines; safe to use from any thread.
 
@@ -38,8 +49,8 @@ class JsonLog:
         self._threshold = _RANK[level]
         self._torn = False
         self._why = ""
-        self._second = -1
-        self._stamp = ""
+        self._stamp = -1, ""
+        """The second that was formatted last, and how; one value, as threads share it."""
         self._lock = threading.Lock()
         self._encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -51,14 +62,21 @@ class JsonLog:
         """One line; fields that are ``None`` are left out. Never raises for what the disk does."""
         if _RANK[level] < self._threshold:
             return
-        record: dict[str, object] = {"time": "", "level": level, "message": message}
+        record: dict[str, object] = {"time": self._now(), "level": level, "message": message}
         record.update({k: v for k, v in fields.items() if v is not None})
-        with self._lock:
-            record["time"] = self._now()
-            line = self._encode(record)
-            if self.lost:
-                self._confess()
-            self._put(line)
+        self._append(self._encode(record))
+
+    def put(self, record: Record) -> None:
+        """One line, as :meth:`write` does it, for those that are written often."""
+        if _RANK[record.level] < self._threshold:
+            return
+        record.time = self._now()
+        try:
+            line = self._encoder.encode(record) + b"\n"
+        except UnicodeEncodeError:
+            fields = msgspec.structs.asdict(record)
+            line = self._encode({k: v for k, v in fields.items() if v is not None})
+        self._append(line)
 
     def debug(self, message: str, /, **fields: object) -> None:
         self.write("debug", message, **fields)
@@ -119,10 +137,17 @@ class JsonLog:
     def _now(self) -> str:
         now = time.time()
         second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+        known, stamp = self._stamp
+        if second != known:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamp = second, stamp
+        return f"{stamp}.{int((now - second) * 1000):03d}Z"
+
+    def _append(self, line: bytes) -> None:
+        with self._lock:
+            if self.lost:
+                self._confess()
+            self._write_out(line)
 
     def _encode(self, record: dict[str, object]) -> bytes:
         try:
@@ -143,9 +168,9 @@ class JsonLog:
             "message": f"log lines lost: {count} ({self._why})",
             "lost_lines": count,
         }
-        self.lost = 0 if self._put(self._encode(record)) else count
+        self.lost = 0 if self._write_out(self._encode(record)) else count
 
-    def _put(self, line: bytes) -> bool:
+    def _write_out(self, line: bytes) -> bool:
         # After half a line, the next one starts on a line of its own.
         data = b"\n" + line if self._torn else line
         try:

@@ -1,80 +1,35 @@
-"""What one server has done, counted once and shown twice: as JSON and as Prometheus text.
-
-Plain numbers, changed by the event loop alone: counting a request takes no lock, and the
-Prometheus library is loaded when somebody asks for its format (see :mod:`exposition`).
-"""
+"""What ``/metrics`` says in JSON, and what that and :mod:`exposition` are drawn from."""
 
 from __future__ import annotations
 
-import math
-import os
-import time
-from bisect import bisect_left
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from opsconsole import __version__
+from opsconsole.engine.counters import POSITION_BOUNDS, ROW_BOUNDS
+from opsconsole.engine.records import Agreement, EngineStats, ModelInfo
+from opsconsole.server.counting import CLIENT_GONE, Metrics
+from opsconsole.server.histogram import BOUNDS, Histogram
+from opsconsole.server.usage import Process, process_now
+
 if TYPE_CHECKING:
-    from opsconsole.engine.records import EngineStats, Scores
     from opsconsole.server.admission import Admission
 
-BOUNDS: tuple[float, ...] = (
-    0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075,
-    0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
-    0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
-    1.0, 1.5, 2.0, 3.0, 5.0, 7.5,
-    10.0, 15.0, 20.0, 30.0, 60.0, 120.0,
-)  # fmt: skip
-"""Upper bounds in seconds: steps of at most 2, so that a quantile is off by less than that."""
 
-REFUSALS = ("loading", "draining", "queue_full")
-CLIENT_GONE = 499
+class Snapshot(NamedTuple):
+    """Everything that is known at one moment."""
 
-
-class Histogram:
-    """Durations in fixed buckets, with their extremes."""
-
-    __slots__ = ("_counts", "count", "maximum", "minimum", "total")
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS) + 1)
-        self.count = 0
-        self.total = 0.0
-        self.minimum = math.inf
-        self.maximum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
-        self.count += 1
-        self.total += seconds
-        self.minimum = min(self.minimum, seconds)
-        self.maximum = max(self.maximum, seconds)
-
-    def cumulative(self) -> list[int]:
-        """Counts up to each bound; the last, for +Inf, is the count of all."""
-        out, running = [], 0
-        for count in self._counts:
-            running += count
-            out.append(running)
-        return out
-
-    def quantile(self, q: float) -> float | None:
-        """Seconds below which the share ``q`` lies, linear within a bucket; ``None`` when empty.
-
-        The observed extremes narrow the outer buckets, so that it never lies beyond them.
-        """
-        if not self.count:
-            return None
-        rank = q * self.count
-        below = 0
-        for place, count in enumerate(self._counts):
-            if count and below + count >= rank:
-                low = max(BOUNDS[place - 1] if place else 0.0, self.minimum)
-                high = min(BOUNDS[place] if place < len(BOUNDS) else math.inf, self.maximum)
-                return low + (high - low) * max(0.0, rank - below) / count
-            below += count
-        return self.maximum
+    metrics: Metrics
+    admission: Admission
+    stats: EngineStats
+    info: ModelInfo | None
+    """``None`` while the model is being loaded."""
+    model: str
+    """Its name, as configured until it is loaded."""
+    cache: bool
+    draining: bool
 
 
 class Durations(msgspec.Struct, frozen=True):
@@ -106,6 +61,24 @@ class Durations(msgspec.Struct, frozen=True):
         )
 
 
+class Sizes(msgspec.Struct, frozen=True):
+    """A histogram of batches by their size."""
+
+    count: int
+    sum: int
+    buckets: list[tuple[float | str, int]]
+    """(most in a batch, batches up to it); the last bound is ``"+Inf"``."""
+
+    @classmethod
+    def of(cls, bounds: Sequence[int], counts: Sequence[int], total: int) -> Sizes:
+        """The view of counts, one for each bound and one above; none at all count as zeros."""
+        running, cumulative = 0, []
+        for count in counts or (0,) * (len(bounds) + 1):
+            running += count
+            cumulative.append(running)
+        return cls(running, total, list(zip((*bounds, "+Inf"), cumulative, strict=True)))
+
+
 class Tokens(msgspec.Struct, frozen=True):
     """Tokens of successful requests; ``padded`` counts positions computed, padding included."""
 
@@ -115,13 +88,19 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class Queue(msgspec.Struct, frozen=True):
+    """Requests in the engine, and before it; tokens by estimate."""
+
     active: int
     waiting: int
     max_parallel: int
     max_queue: int
+    tokens: int
+    max_tokens: int
 
 
 class Cache(msgspec.Struct, frozen=True):
+    """Scores kept of pairs, or vectors of texts."""
+
     enabled: bool
     hits: int
     misses: int
@@ -129,31 +108,105 @@ class Cache(msgspec.Struct, frozen=True):
     entries: int
     bytes: int
 
+    @classmethod
+    def of(cls, enabled: bool, hits: int, misses: int, entries: int, size: int) -> Cache:
+        """The view of the counts."""
+        rate = hits / (hits + misses) if hits + misses else None
+        return cls(enabled, hits, misses, rate, entries, size)
 
-class Process(msgspec.Struct, frozen=True):
-    pid: int
-    start_time: float
-    resident_bytes: int
-    cpu_seconds: float
+
+class DeviceMemory(msgspec.Struct, frozen=True):
+    """Bytes of an accelerator."""
+
+    allocated: int
+    reserved: int
+    total: int
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens below the requests."""
+
+    up: bool
+    batches: int
+    batch_size: Sizes
+    """Pairs in a batch."""
+    batch_tokens: Sizes
+    """Positions in a batch, padding included."""
+    queued_rows: int
+    queued_tokens: int
+    """Tokenised, and waiting for the device."""
+    failures: int
+    consecutive_failures: int
+    out_of_memory: int
+    cancelled: int
+    shared_pairs: int
+    tokens_per_second: float | None
+    last_forward_age_seconds: float | None
+    device_memory: DeviceMemory | None
+
+
+class Build(msgspec.Struct, frozen=True):
+    """What runs here; empty where it is not known yet."""
+
+    version: str
+    model: str
+    revision: str
+    backend: str
+    device: str
+    dtype: str
+    kernels: str
+    batch_tokens: str
+    threads: str
+
+    @classmethod
+    def of(cls, name: str, info: ModelInfo | None) -> Build:
+        """As labels have it: all text."""
+        if info is None:
+            return cls(__version__, name, "", "", "", "", "", "", "")
+        tuning = info.tuning
+        return cls(
+            __version__,
+            info.name,
+            info.revision,
+            info.backend,
+            info.device,
+            info.dtype,
+            tuning.kernels,
+            str(tuning.batch_tokens),
+            str(tuning.threads),
+        )
+
+
+class Client(msgspec.Struct, frozen=True):
+    """The requests with one key."""
+
+    requests_by_status: dict[str, int]
+    pairs: int
 
 
 class MetricsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON of ``/metrics``: requests of the rerank routes since the server started."""
+    """The JSON of ``/metrics``: requests of the routes that rank, since the server started."""
 
     total_requests: int
     successful_requests: int
     failed_requests: int
     """5xx that are not refusals."""
     rejected_requests: int
-    """503: loading, draining, queue full."""
+    """503 and 504 for want of time or room: loading, draining, queue full, overloaded, deadline."""
     cancelled_requests: int
     """The client went away; status 499."""
+    expired_requests: int
+    """The deadline came before the scores; they are among the rejected."""
     invalid_requests: int
     """The client's mistake: 4xx."""
     success_rate: float | None
     """successful / (successful + failed + rejected); ``null`` while that is 0."""
     requests_by_status: dict[str, int]
+    requests_by_endpoint: dict[str, dict[str, int]]
     rejected_by_reason: dict[str, int]
+    """By the type of error, also of requests that got to no route."""
+    clients: dict[str, Client]
+    """By the name of the key."""
     pairs: int
     tokens: Tokens
     latency: Durations
@@ -163,105 +216,104 @@ class MetricsView(msgspec.Struct, frozen=True, kw_only=True):
     tokenize_time: Durations
     inference_time: Durations
     cache: Cache
+    embedding_cache: Cache
+    engine: Engine
+    agreement: Agreement | None
+    """Of a reduced precision with float32."""
+    draining: bool
+    build: Build
     process: Process
     uptime_seconds: float
 
-
-class Metrics:
-    """Counts requests; for one event loop."""
-
-    def __init__(self) -> None:
-        self.requests: dict[tuple[str, int], int] = {}
-        """(endpoint, status) → how many."""
-        self.rejected: dict[str, int] = dict.fromkeys(REFUSALS, 0)
-        self.pairs = 0
-        self.tokens_real = 0
-        self.tokens_padded = 0
-        self.truncated_pairs = 0
-        self.latency = Histogram()
-        self.queue_time = Histogram()
-        self.tokenize_time = Histogram()
-        self.inference_time = Histogram()
-        self._started = time.monotonic()
-
-    def ended(self, endpoint: str, status: int, seconds: float, refusal: str | None = None) -> None:
-        """Count the end of a request; ``refusal`` is one of :data:`REFUSALS`."""
-        key = (endpoint, status)
-        self.requests[key] = self.requests.get(key, 0) + 1
-        if refusal is not None:
-            self.rejected[refusal] += 1
-        if status == 200:
-            self.latency.observe(seconds)
-
-    def scored(self, scores: Scores, queue_seconds: float) -> None:
-        """Count the work of a successful request; ``queue_seconds`` is all its waiting."""
-        self.pairs += len(scores.values)
-        self.tokens_real += scores.tokens
-        self.tokens_padded += scores.padded_tokens
-        self.truncated_pairs += scores.truncated
-        self.queue_time.observe(queue_seconds)
-        self.tokenize_time.observe(scores.tokenize_seconds)
-        self.inference_time.observe(scores.inference_seconds)
-
-    def count(self, low: int, high: int) -> int:
-        """Requests that ended with a status from ``low`` up to, but without, ``high``."""
-        return sum(n for (_, status), n in self.requests.items() if low <= status < high)
-
-    @property
-    def uptime(self) -> float:
-        return time.monotonic() - self._started
-
-    def view(self, stats: EngineStats, admission: Admission, *, cache: bool) -> MetricsView:
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> MetricsView:
         """Everything, as JSON shows it."""
-        successful = self.count(200, 300)
-        rejected = sum(self.rejected.values())
-        failed = self.count(500, 600) - rejected
-        cancelled = self.count(CLIENT_GONE, 500)
-        judged = successful + failed + rejected
-        by_status: dict[str, int] = {}
-        for (_, status), n in sorted(self.requests.items(), key=lambda item: item[0][1]):
-            by_status[str(status)] = by_status.get(str(status), 0) + n
-        lookups = stats.cache_hits + stats.cache_misses
-        return MetricsView(
-            total_requests=sum(self.requests.values()),
+        metrics, admission, stats = snapshot.metrics, snapshot.admission, snapshot.stats
+        successful = metrics.count(200, 300)
+        failed = metrics.count(500, 600) - metrics.shed
+        judged = successful + failed + metrics.shed
+        by_status: dict[int, int] = {}
+        by_endpoint: dict[str, dict[str, int]] = {}
+        for (endpoint, status), n in sorted(metrics.requests.items()):
+            by_status[status] = by_status.get(status, 0) + n
+            by_endpoint.setdefault(endpoint, {})[str(status)] = n
+        return cls(
+            total_requests=sum(metrics.requests.values()),
             successful_requests=successful,
             failed_requests=failed,
-            rejected_requests=rejected,
-            cancelled_requests=cancelled,
-            invalid_requests=self.count(400, CLIENT_GONE),
+            rejected_requests=metrics.shed,
+            cancelled_requests=metrics.count(CLIENT_GONE, 500),
+            expired_requests=metrics.rejected["deadline_exceeded"],
+            invalid_requests=metrics.count(400, CLIENT_GONE),
             success_rate=successful / judged if judged else None,
-            requests_by_status=by_status,
-            rejected_by_reason=dict(self.rejected),
-            pairs=self.pairs,
-            tokens=Tokens(self.tokens_real, self.tokens_padded, self.truncated_pairs),
-            latency=Durations.of(self.latency),
+            requests_by_status=_by_status(by_status),
+            requests_by_endpoint=by_endpoint,
+            rejected_by_reason=dict(metrics.rejected),
+            clients={
+                name: Client(_by_status(counts.requests), counts.pairs)
+                for name, counts in sorted(metrics.clients.items())
+            },
+            pairs=metrics.pairs,
+            tokens=Tokens(metrics.tokens_real, metrics.tokens_padded, metrics.truncated_pairs),
+            latency=Durations.of(metrics.latency),
             queue=Queue(
-                admission.active, admission.waiting, admission.max_parallel, admission.max_queue
+                admission.active,
+                admission.waiting,
+                admission.max_parallel,
+                admission.max_queue,
+                admission.tokens,
+                admission.max_tokens,
             ),
-            queue_time=Durations.of(self.queue_time),
-            tokenize_time=Durations.of(self.tokenize_time),
-            inference_time=Durations.of(self.inference_time),
-            cache=Cache(
-                cache,
+            queue_time=Durations.of(metrics.queue_time),
+            tokenize_time=Durations.of(metrics.tokenize_time),
+            inference_time=Durations.of(metrics.inference_time),
+            cache=Cache.of(
+                snapshot.cache,
                 stats.cache_hits,
                 stats.cache_misses,
-                stats.cache_hits / lookups if lookups else None,
                 stats.cache_entries,
                 stats.cache_bytes,
             ),
+            embedding_cache=Cache.of(
+                snapshot.cache
+                and snapshot.info is not None
+                and snapshot.info.family == "bi-encoder",
+                stats.embedding_hits,
+                stats.embedding_misses,
+                stats.embedding_entries,
+                stats.embedding_bytes,
+            ),
+            engine=engine_view(stats, up=snapshot.info is not None),
+            agreement=None if snapshot.info is None else snapshot.info.agreement,
+            draining=snapshot.draining,
+            build=Build.of(snapshot.model, snapshot.info),
             process=process_now(),
-            uptime_seconds=self.uptime,
+            uptime_seconds=metrics.uptime,
         )
 
 
-def process_now() -> Process:
-    """What this process has used so far."""
-    import psutil
-
-    process = psutil.Process()
-    return Process(
-        os.getpid(), process.create_time(), process.memory_info().rss, time.process_time()
+def engine_view(stats: EngineStats, *, up: bool) -> Engine:
+    """What the engine has counted, as both faces show it."""
+    return Engine(
+        up=up,
+        batches=stats.batches,
+        batch_size=Sizes.of(ROW_BOUNDS, stats.batch_rows, stats.rows),
+        batch_tokens=Sizes.of(POSITION_BOUNDS, stats.batch_positions, stats.tokens_padded),
+        queued_rows=stats.queued_rows,
+        queued_tokens=stats.queued_tokens,
+        failures=stats.failures,
+        consecutive_failures=stats.consecutive_failures,
+        out_of_memory=stats.out_of_memory,
+        cancelled=stats.cancelled,
+        shared_pairs=stats.shared_pairs,
+        tokens_per_second=stats.tokens_per_second,
+        last_forward_age_seconds=stats.last_forward_age,
+        device_memory=None if stats.device_memory is None else DeviceMemory(*stats.device_memory),
     )
+
+
+def _by_status(counts: dict[int, int]) -> dict[str, int]:
+    return {str(status): n for status, n in sorted(counts.items())}
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -10,35 +10,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import importlib
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvicorn
 
 from opsconsole import __version__
 from opsconsole.errors import OpsError
+from opsconsole.server import uploads
 from opsconsole.server.app import create_app
-from opsconsole.server.listening import BACKLOG, bind, stop_listening
-from opsconsole.server.logs import JsonLog, trace_of
-from opsconsole.server.protocol import HttpProtocol
+from opsconsole.server.credentials import Credentials
+from opsconsole.server.limits import Rate, RateLimiter
+from opsconsole.server.listening import BACKLOG, allow_files, bind, stop_listening
+from opsconsole.server.loader import UNFIXABLE, Loader
+from opsconsole.server.logs import JsonLog
+from opsconsole.server.protocol import LINGER, ConnectionLimits, HttpProtocol
 from opsconsole.server.service import Service
 from opsconsole.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from opsconsole.engine import Engine
 
-UNFIXABLE = 78
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than the 60 of nginx, so that the proxy closes first
 and never sends into a connection that we are closing."""
+FILES_BESIDE = 256
+"""File descriptors beside those of connections: weights, logs, pipes."""
 CUT_OFF_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 SETTINGS_VARIABLE = "OPSCONSOLE_RELOAD_SETTINGS"
@@ -76,13 +79,15 @@ def serve(settings: ServerSettings, *, reload: bool = False) -> int:
         from opsconsole.server.reload import serve_reloading
 
         return serve_reloading(settings, log)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
+        credentials = Credentials(settings)
         sockets = bind(settings.host, settings.port)
     except OpsError as error:
         return _refuse(log, error)
-    if not settings.loopback:
-        log.warning("anybody who reaches this address can use the server", host=settings.host)
-    server = HttpServer(settings, sockets, log)
+    credentials.warn(log)
+    allow_files(settings.max_connections + FILES_BESIDE)
+    server = HttpServer(settings, credentials, sockets, log)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         code = runner.run(server.run())
         # The loop's handlers go with it: a late signal must not spoil the exit code.
@@ -98,21 +103,32 @@ class HttpServer(uvicorn.Server):
     """uvicorn's server with our start, our signals and our way of draining."""
 
     def __init__(
-        self, settings: ServerSettings, sockets: list[socket.socket], log: JsonLog
+        self,
+        settings: ServerSettings,
+        credentials: Credentials,
+        sockets: list[socket.socket],
+        log: JsonLog,
     ) -> None:
         self._settings = settings
+        self._credentials = credentials
         self._sockets = sockets
         self._log = log
         self._service = Service(settings, log)
+        self._state = {uploads.KEY: uploads.Uploads(settings.max_upload_bytes)}
+        self._limits = ConnectionLimits(
+            settings.header_timeout, settings.max_connections, self._service.metrics.refused
+        )
+        self._count_clients()
+        self._has_terminal = os.isatty(0)
         self._exit_code = 0
         self._wake = asyncio.Event()
         self._drain_started = 0.0
-        self._loader = threading.Thread(target=self._load, name="engine-load", daemon=True)
+        self._loader = Loader(settings.engine, log, self._loaded, self._failed)
         self.unfinished = False
         """Something still runs in a thread that cannot be waited for."""
         super().__init__(
             uvicorn.Config(
-                create_app(self._service),
+                create_app(self._service, credentials.keys, _limiter(settings)),
                 http=HttpProtocol,
                 ws="none",
                 lifespan="off",
@@ -132,6 +148,7 @@ class HttpServer(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_log)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self.serve(self._sockets)
         await self._close_engine()
         self._log.info("stopped", pid=os.getpid(), exit_code=self._exit_code)
@@ -144,17 +161,27 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, then begin to load the model."""
-        await super().startup(sockets)
+        self.servers = [
+            await self._loop.create_server(
+                self._protocol,
+                sock=one,
+                backlog=BACKLOG,
+                **self._tls(self._settings.header_timeout),
+            )
+            for one in self._sockets
+        ]
+        self.started = True
         address = self._sockets[0].getsockname()
         self._log.info(
             "listening",
             name=self._settings.name,
+            scheme=self._credentials.scheme,
             host=address[0],
             port=address[1],
             pid=os.getpid(),
             version=__version__,
         )
-        self._loader.start()
+        self._loader.start(self._loop)
 
     async def main_loop(self) -> None:
         """Wait for the end; once a second uvicorn renews its Date header."""
@@ -169,7 +196,9 @@ class HttpServer(uvicorn.Server):
         deadline = (self._drain_started or time.monotonic()) + self._settings.drain_timeout
         # A client that has just connected, or that was just answered, may be about to send.
         linger = min(deadline, time.monotonic() + self._settings.drain_seconds)
-        await _until(lambda: not connections, linger if self._exit_code == 0 else 0)
+        # Nor is a connection one of ours before its TLS handshake is over.
+        secure = self._credentials.certificates is not None
+        await _until(lambda: not connections and not secure, linger if self._exit_code == 0 else 0)
         for connection in list(connections):
             connection.shutdown()
         if not await _until(lambda: not connections and not tasks, deadline):
@@ -183,15 +212,33 @@ class HttpServer(uvicorn.Server):
             server.close()
         for one in self._sockets:
             one.close()
-        for one in held:
-            for connection in stop_listening(one):
-                with contextlib.suppress(OSError):  # it has gone already
-                    await self._loop.connect_accepted_socket(self._protocol, connection)
+        await asyncio.gather(
+            *(
+                self._loop.connect_accepted_socket(self._protocol, connection, **self._tls(LINGER))
+                for one in held
+                for connection in stop_listening(one)
+            ),
+            return_exceptions=True,  # one may have gone already, or never have shaken hands
+        )
 
     def _protocol(self) -> HttpProtocol:
         return HttpProtocol(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            limits=self._limits,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self._state,
         )
+
+    def _tls(self, handshake_timeout: float) -> dict[str, Any]:
+        """What makes the event loop speak TLS, if it is to."""
+        certificates = self._credentials.certificates
+        if certificates is None:
+            return {}
+        return {
+            "ssl": certificates.context,
+            "ssl_handshake_timeout": handshake_timeout,
+            "ssl_shutdown_timeout": LINGER,
+        }
 
     def _cut_off(self, tasks: list[asyncio.Task[None]]) -> None:
         """The grace time is over: what still runs is answered with 503."""
@@ -227,43 +274,17 @@ class HttpServer(uvicorn.Server):
         if self._settings.log_file is not None:
             self._log.reopen(self._settings.log_file)
 
-    def _load(self) -> None:
-        """In the thread ``engine-load``: load the model, then hand it to the event loop."""
-        start = time.monotonic()
-        engine_settings = self._settings.engine
-        self._log.info(
-            "loading the model", model=engine_settings.local_path or engine_settings.model
-        )
-        try:
-            from opsconsole.engine import load
+    def _hang_up(self) -> None:
+        """SIGHUP: read keys and certificates again; or the terminal that we ran in has gone."""
+        if self._has_terminal and not os.isatty(0):
+            self._stop(signal.SIGHUP)
+        else:
+            self._credentials.reload(self._log)
+            self._count_clients()
 
-            engine = load(engine_settings)
-        except OpsError as error:
-            self._tell(self._failed, error, UNFIXABLE)
-            return
-        except ImportError as error:
-            missing = OpsError(
-                f"the inference engine is not installed ({error.name} is missing)",
-                hint="pip install 'opsconsole[engine]'",
-            )
-            self._tell(self._failed, missing, UNFIXABLE)
-            return
-        except Exception as error:
-            self._log.error("loading the model failed", exception=trace_of(error))
-            self._tell(self._failed, OpsError(f"{type(error).__name__}: {error}"), 1)
-            return
-        # Hundreds of thousands of objects of torch that never die: a full collection that
-        # walks them would stop every request for a tenth of a second.
-        gc.collect()
-        gc.freeze()
-        self._tell(self._loaded, engine, time.monotonic() - start)
-        # What the first scrape would else wait for.
-        for name in ("prometheus_client.openmetrics.exposition", "psutil"):
-            importlib.import_module(name)
-
-    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(callback, *arguments)
+    def _count_clients(self) -> None:
+        keys = self._credentials.keys
+        self._service.admission.clients = len(keys.names) if keys is not None else 0
 
     def _loaded(self, engine: Engine, seconds: float) -> None:
         info = engine.info
@@ -276,6 +297,8 @@ class HttpServer(uvicorn.Server):
             revision=info.revision,
             family=info.family,
             dtype=info.dtype,
+            tuning=msgspec.structs.asdict(info.tuning),
+            agreement=msgspec.structs.asdict(info.agreement) if info.agreement else None,
             path=info.path,
             load_seconds=round(seconds, 3),
         )
@@ -287,7 +310,7 @@ class HttpServer(uvicorn.Server):
         self._end()
 
     async def _close_engine(self) -> None:
-        threads = [self._loader]
+        threads = [self._loader.thread]
         if self._service.engine is not None:
             close = self._service.engine.close
             threads = [threading.Thread(target=close, name="engine-close", daemon=True)]
@@ -306,6 +329,10 @@ async def _until(condition: Callable[[], bool], deadline: float) -> bool:
             return False
         await asyncio.sleep(0.01)
     return True
+
+
+def _limiter(settings: ServerSettings) -> RateLimiter | None:
+    return RateLimiter(Rate.parse(settings.rate_limit)) if settings.rate_limit else None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

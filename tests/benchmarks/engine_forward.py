@@ -11,12 +11,8 @@ shared machine is noisy.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,20 +21,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from opsconsole.engine import Engine, EngineSettings, load
-from tests.engine.models import embedded_folder, make_cross_encoder
+from tests.benchmarks.peers import machine, made_model, texts
+from tests.engine.models import embedded_folder
 
 Scorer = Callable[[str, list[str]], list[float]]
 
 
 def main() -> int:
     options = _options()
-    queries, documents = _texts(options.queries, options.documents, options.words)
-    print(_machine(options.device))
+    queries, documents = texts(options.queries, options.documents, options.words)
+    print(f"{machine()}, device {options.device}")
     print(f"{len(queries)} queries x {len(documents)} documents, {options.repeat} rounds, fp32\n")
     print(f"{'model':<34}{'ours':>9}{'reference':>11}{'ratio':>8}{'max diff':>11}{'padding':>9}")
-    with tempfile.TemporaryDirectory() as made:
-        shape: dict[str, int] = {"layers": 6, "hidden": 384, "heads": 12, "intermediate": 1536}
-        folder = make_cross_encoder(Path(made) / "cross", "bert", **shape)  # type: ignore[arg-type]
+    with made_model() as folder:
         ok = True
         for label, path, reference in (
             ("bi-encoder, embedded model", embedded_folder(), _bi_reference),
@@ -117,33 +112,6 @@ def _cross_reference(path: Path, engine: Engine) -> Scorer:
 
 def _torch_device(engine: Engine) -> str:
     return "cpu" if engine.info.device == "mlx" else engine.info.device
-
-
-def _texts(queries: int, documents: int, words: int) -> tuple[list[str], list[str]]:
-    """Seeded texts of real words; lengths spread as passages' are (log-normal)."""
-    rng = random.Random(7)
-    vocabulary = (embedded_folder() / "vocab.txt").read_text(encoding="utf-8").split()
-    known = [word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2]
-
-    def text(mean: float) -> str:
-        count = max(1, int(rng.lognormvariate(0, 0.6) * mean))
-        return " ".join(rng.choices(known, k=count))
-
-    return [text(7) for _ in range(queries)], [text(words) for _ in range(documents)]
-
-
-def _machine(device: str) -> str:
-    import torch
-
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    return (
-        f"{model}, {os.cpu_count()} cores, torch {torch.__version__}"
-        f" ({torch.backends.cpu.get_cpu_capability()}), device {device}"
-    )
 
 
 def _options() -> argparse.Namespace:

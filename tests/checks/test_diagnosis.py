@@ -48,6 +48,14 @@ def test_every_problem_has_a_why_and_a_try() -> None:
     assert all(f.why and f.suggestion for f in found)
 
 
+def test_a_certificate_that_is_not_trusted_can_be() -> None:
+    untrusted = snapshot(
+        ServerState.DOWN, failure=Failure.TLS, detail="certificate: self-signed certificate"
+    )
+    (found,) = diagnose(SERVER, untrusted, Figures(), None)
+    assert "SSL_CERT_FILE" in found.suggestion
+
+
 def test_absent_numbers_accuse_nobody() -> None:
     assert diagnose(SERVER, snapshot(), Figures(), None) == []
     assert diagnose(SERVER, None, Figures(), None) == []

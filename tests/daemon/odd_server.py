@@ -20,6 +20,8 @@ options.add_argument("--child", action="store_true", help="fork a child that ign
 options.add_argument("--plain-child", action="store_true", help="fork a child that handles nothing")
 options.add_argument("--never-ready", action="store_true")
 options.add_argument("--sick-while", metavar="FILE", help="answer 503 while FILE exists")
+options.add_argument("--degraded-while", metavar="FILE", help="say that it is, with 200")
+options.add_argument("--no-ready", action="store_true", help="answer /ready with 404")
 options.add_argument("--hang-while", metavar="FILE", help="accept, but never answer")
 options.add_argument("--exit", type=int, metavar="CODE", help="end with CODE at once")
 options.add_argument("--exit-when", metavar="FILE", help="end with 0 when FILE exists")
@@ -80,10 +82,16 @@ while True:
         if args.hang_while and os.path.exists(args.hang_while):
             held.append(client)
         else:
-            client.recv(65536)
+            asked = client.recv(65536).split(b" ")[1:2]
+            if args.no_ready and asked == [b"/ready"]:
+                client.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+                client.close()
+                continue
             sick = args.never_ready or (args.sick_while and os.path.exists(args.sick_while))
             head = "503 Busy" if sick else "200 OK"
             word = "loading" if sick else "healthy"
+            if args.degraded_while and os.path.exists(args.degraded_while):
+                word = "degraded"
             body = f'{{"status":"{word}","pid":{os.getpid()}}}'
             client.sendall(f"HTTP/1.1 {head}\r\n\r\n{body}".encode())
             client.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,25 +13,40 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from opsconsole.daemon.probe import Answer, Probe
+from tests.certificates import Certificate
 from tests.net import free_port
 
-Serve = Callable[[Callable[[socket.socket], None]], int]
+Talk = Callable[[socket.socket], None]
+Serve = Callable[[Talk], int]
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def serve(raw: Serve) -> Serve:
+    """Serves one connection with a function that is called after the request."""
+
+    def begin(talk: Talk) -> int:
+        def read_and_talk(client: socket.socket) -> None:
+            client.recv(65_536)
+            talk(client)
+
+        return raw(read_and_talk)
+
+    return begin
+
+
+@pytest.fixture
+def raw() -> Iterator[Serve]:
     """Serves one connection with a function, and tells the port."""
     done = threading.Event()
     threads: list[threading.Thread] = []
 
-    def begin(talk: Callable[[socket.socket], None]) -> int:
+    def begin(talk: Talk) -> int:
         listener = socket.create_server(("127.0.0.1", 0))
 
         def run() -> None:
             with listener, contextlib.suppress(OSError):
                 client, _ = listener.accept()
                 with client:
-                    client.recv(65_536)
                     talk(client)
                     done.wait(5)
 
@@ -44,9 +60,11 @@ def serve() -> Iterator[Serve]:
         thread.join()
 
 
-def ask(port: int, host: str = "127.0.0.1", timeout: float = 2.0) -> tuple[Answer, float]:
+def ask(
+    port: int, host: str = "127.0.0.1", timeout: float = 2.0, *, tls: bool = False
+) -> tuple[Answer, float]:
     """The answer, and the longest time that one step took."""
-    probe = Probe(host, port, "/health", timeout, time.monotonic())
+    probe = Probe(host, port, "/health", timeout, time.monotonic(), tls=tls)
     longest = 0.0
     while True:
         began = time.monotonic()
@@ -101,8 +119,17 @@ def test_answers(
     serve: Serve, talk: Callable[[socket.socket], None], answer: tuple[bool, str, int | None]
 ) -> None:
     got, longest = ask(serve(talk))
-    assert got == answer
+    assert got[:3] == answer
     assert longest < 0.5
+
+
+def test_an_answer_says_its_status_and_its_word(serve: Serve) -> None:
+    got, _ = ask(serve(says(b'HTTP/1.0 503 Busy\r\n\r\n{"status":"draining"}')))
+    assert (got.status, got.word) == (503, "draining")
+    got, _ = ask(serve(says(OK + b'\r\n{"status":[1]}')))
+    assert (got.status, got.word) == (200, "")
+    got, _ = ask(free_port())
+    assert (got.status, got.word) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -120,13 +147,13 @@ def test_a_deadline_for_the_whole_exchange(
 ) -> None:
     began = time.monotonic()
     got, longest = ask(serve(talk), timeout=0.3)
-    assert got == (False, "no answer within 0.3 s", None)
+    assert got[:3] == (False, "no answer within 0.3 s", None)
     assert 0.3 <= time.monotonic() - began < 1.0
     assert longest < 0.2
 
 
 def test_refused() -> None:
-    assert ask(free_port())[0] == (False, "connection refused", None)
+    assert ask(free_port())[0][:3] == (False, "connection refused", None)
 
 
 def test_a_name_of_two_addresses(serve: Serve) -> None:
@@ -146,7 +173,7 @@ def test_reset(serve: Serve) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
 
-    assert ask(serve(talk))[0] == (False, "connection reset", None)
+    assert ask(serve(talk))[0][:3] == (False, "connection reset", None)
 
 
 def test_nobody_accepts() -> None:
@@ -159,3 +186,43 @@ def test_nobody_accepts() -> None:
                 client.setblocking(False)
                 client.connect_ex(("127.0.0.1", port))
             assert ask(port, timeout=0.3)[0].detail == "no answer within 0.3 s"
+
+
+# Over TLS
+
+
+def secured(certificate: Certificate, talk: Talk) -> Talk:
+    """``talk`` after a handshake; what the client says first is read."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert, certificate.key)
+
+    def shake_hands_and_talk(client: socket.socket) -> None:
+        with context.wrap_socket(client.dup(), server_side=True) as link:
+            link.recv(65_536)
+            talk(link)
+
+    return shake_hands_and_talk
+
+
+def test_a_certificate_of_its_own_is_enough(raw: Serve, certificate: Certificate) -> None:
+    answer = OK + b'Content-Length: 28\r\n\r\n{"status":"healthy","pid":7}'
+    got, longest = ask(raw(secured(certificate, lambda link: link.sendall(answer))), tls=True)
+    assert got[:3] == (True, "HTTP 200 healthy", 7)
+    assert longest < 0.5
+
+
+def test_a_handshake_that_never_ends_has_the_deadline_of_all(raw: Serve) -> None:
+    got, longest = ask(raw(lambda client: None), timeout=0.3, tls=True)
+    assert got[:3] == (False, "no answer within 0.3 s", None)
+    assert longest < 0.2
+
+
+def test_plain_http_where_tls_was_expected(raw: Serve) -> None:
+    got, _ = ask(raw(lambda client: client.sendall(OK + b"\r\n")), tls=True)
+    assert not got.ready
+    assert got.detail
+
+
+def test_refused_over_tls(certificate: Certificate) -> None:
+    assert ask(free_port(), tls=True)[0][:3] == (False, "connection refused", None)
+    assert not ask(free_port(), host="localhost", tls=True)[0].ready

@@ -1,42 +1,49 @@
+"""What fits into a batch, padded and unpadded."""
+
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from opsconsole.engine.batching import padded_tokens, plan_batches
+from opsconsole.engine.batching import PaddedRoom, Room, UnpaddedRoom, padded_tokens
 
 
-@given(
-    st.lists(st.integers(0, 600), max_size=200),
-    st.integers(1, 40),
-    st.integers(1, 5000),
-    st.integers(0, 10_000),
-)
-def test_every_input_once_and_within_all_budgets(
-    lengths: list[int], size: int, tokens: int, padding: int
-) -> None:
-    batches = plan_batches(lengths, batch_size=size, batch_tokens=tokens, batch_padding=padding)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
-        own = [lengths[index] for index in batch]
-        assert 1 <= len(batch) <= size
-        assert padded_tokens(own) <= tokens or len(batch) == 1
-        assert padded_tokens(own) - sum(own) <= padding
-    longest = [max(lengths[index] for index in batch) for batch in batches]
-    assert longest == sorted(longest, reverse=True)
+def put(room: Room, lengths: list[int]) -> list[int]:
+    """Offer rows, longest first; returns those that joined."""
+    joined = []
+    for length in lengths:
+        if length <= room.longest and room.admits(length):
+            room.add(length)
+            joined.append(length)
+    return joined
 
 
-def test_one_long_input_does_not_pad_the_short_ones() -> None:
-    plan = plan_batches([256, 8, 9, 10], batch_size=32, batch_tokens=2048, batch_padding=64)
-    assert plan == [[0], [3, 2, 1]]
+def test_rows_positions_and_padding_are_bounded() -> None:
+    assert put(PaddedRoom(3, 1000, 1000), [9, 8, 7, 6]) == [9, 8, 7]
+    assert put(PaddedRoom(32, 40, 1000), [10, 9, 8, 7, 6]) == [10, 9, 8, 7]
+    assert put(PaddedRoom(32, 1000, 5), [10, 8, 8, 7]) == [10, 8, 8]
 
 
-def test_a_longer_input_than_the_budget_is_a_batch_of_its_own() -> None:
-    plan = plan_batches([512, 512, 4], batch_size=32, batch_tokens=100, batch_padding=10_000)
-    assert plan == [[0], [1], [2]]
+def test_one_long_row_does_not_pad_the_short_ones() -> None:
+    assert put(PaddedRoom(32, 2048, 64), [256, 10, 9, 8]) == [256]
 
 
-def test_equal_lengths_keep_their_order() -> None:
-    plan = plan_batches([5, 5, 5, 5], batch_size=2, batch_tokens=100, batch_padding=0)
-    assert plan == [[0, 1], [2, 3]]
-    assert plan_batches([], batch_size=2, batch_tokens=100, batch_padding=0) == []
+def test_a_longer_row_than_the_budget_is_alone() -> None:
+    assert put(PaddedRoom(32, 100, 10_000), [512, 4]) == [512]
+    assert put(UnpaddedRoom(32, 100), [512, 4]) == [512]
+
+
+def test_without_padding_the_tokens_count() -> None:
+    assert put(UnpaddedRoom(32, 100), [60, 50, 30, 20, 10]) == [60, 30, 10]
+    assert put(UnpaddedRoom(2, 100), [60, 30, 10]) == [60, 30]
+
+
+def test_a_batch_that_is_full_enough_takes_no_more() -> None:
+    for room in (PaddedRoom(32, 1000, 1000), UnpaddedRoom(32, 1000)):
+        assert put(room, [10, 10]) == [10, 10]
+        room.narrow(35)
+        assert put(room, [10, 10]) == [10]
+        room.narrow(5)
+        assert room.longest == 0 or not put(room, [6])
+
+
+def test_padded_tokens() -> None:
+    assert padded_tokens([]) == 0
+    assert padded_tokens([3, 5, 4]) == 15

@@ -3,7 +3,14 @@ from __future__ import annotations
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
-from opsconsole.engine.cache import ENTRY_BYTES, ScoreCache, pair_key
+from opsconsole.engine.cache import ENTRY_BYTES, ScoreCache, text_keys
+from opsconsole.engine.records import Options
+
+DEFAULT = Options()
+
+
+def pair_key(query: str | None, document: str, options: Options = DEFAULT) -> bytes:
+    return text_keys(options, query, [document])[0]
 
 
 def test_the_least_recently_used_entry_goes_first() -> None:
@@ -21,6 +28,22 @@ def test_keys_do_not_confuse_where_the_query_ends() -> None:
     assert pair_key("a", "bc") != pair_key("ab", "c")
     assert pair_key("", "a") != pair_key("a", "")
     assert pair_key("q", "\ud800") != pair_key("q", "\ufffd")
+
+
+def test_keys_tell_apart_what_changes_the_score() -> None:
+    cuts = [
+        Options(),
+        Options(truncate=False),
+        Options(truncation_side="left"),
+        Options(max_tokens_per_query=1),
+        Options(max_tokens_per_doc=1),
+        Options(max_chunks_per_doc=2),
+    ]
+    assert len({pair_key("q", "d", options) for options in cuts}) == len(cuts)
+    same = [Options(), Options(activation="none"), Options(weight=2), Options(deadline=1)]
+    assert len({pair_key("q", "d", options) for options in same}) == 1
+    # A text on its own has no query, so its limit is of no account.
+    assert pair_key(None, "d") == pair_key(None, "d", cuts[3]) != pair_key("", "d")
 
 
 def test_no_capacity_keeps_nothing() -> None:

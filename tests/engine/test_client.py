@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from opsconsole.engine import Engine, EngineClient, EngineSettings
+from opsconsole.engine import Engine, EngineClient, EngineSettings, Options
 from opsconsole.engine.wire import Load, Score, pack
 from opsconsole.errors import OpsError
 from tests.engine.conftest import DOCUMENTS, QUERIES
@@ -74,6 +75,19 @@ async def test_several_requests_under_way(shared: EngineClient, bert_engine: Eng
     for query, scores in zip(queries, found, strict=True):
         expected = bert_engine.score(query, DOCUMENTS[:4]).values
         assert scores.values == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_options_cross_the_pipe(shared: EngineClient, bert_engine: Engine) -> None:
+    options = Options(activation="none", max_tokens_per_doc=3)
+    found = await shared.score(QUERY, DOCUMENTS, options)
+    expected = bert_engine.score(QUERY, DOCUMENTS, options)
+    assert found.values == pytest.approx(expected.values, abs=1e-5)
+    assert found.truncated == expected.truncated > 0
+    with pytest.raises(OpsError, match="truncation is off"):
+        await shared.score(QUERY, ["word " * 2000], Options(truncate=False))
+    with pytest.raises(OpsError, match="the deadline of the request passed"):
+        await shared.score(QUERY, ["a"], Options(deadline=time.monotonic() - 1))
 
 
 async def test_start_again_is_idle_and_close_ends_the_child(client: EngineClient) -> None:

@@ -13,7 +13,8 @@ from tokenizers.models import BPE, WordPiece
 
 from opsconsole.engine import precut
 from opsconsole.engine.architecture import read_architecture
-from opsconsole.engine.tokenizing import PairTokenizer, longest_first
+from opsconsole.engine.chunking import longest_first
+from opsconsole.engine.tokenizing import PairTokenizer
 from opsconsole.engine.wellformed import well_formed
 from opsconsole.errors import OpsError
 from tests.engine.conftest import DOCUMENTS, QUERIES

@@ -17,8 +17,11 @@ from pathlib import Path
 import pytest
 
 from opsconsole.fleet import Failure, ServerState, Snapshot, poll, watch
+from opsconsole.fleet.http import _tls
 from opsconsole.profile import Secret, Server
+from tests.certificates import make_certificate
 from tests.net import Talk, drips, free_port, http, sends, silent, talking
+from tests.server.process import ServerProcess
 
 HEALTH = json.dumps(
     {"status": "healthy", "model": {"name": "m", "backend": "pytorch", "device": "cpu"}}
@@ -33,6 +36,14 @@ def done() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+@pytest.fixture
+def tls_anew() -> Iterator[None]:
+    """Nobody after this test trusts what it trusted."""
+    _tls.cache_clear()
+    yield
+    _tls.cache_clear()
 
 
 async def ask(talk: Talk, *, kind: str = "own", timeout: float = 2.0) -> Snapshot:
@@ -112,6 +123,18 @@ async def test_a_certificate_that_nobody_signed_is_refused(tmp_path: Path) -> No
         snapshot = await poll(Server(name="s", url=url.replace("http:", "https:")))
     assert snapshot.failure is Failure.TLS
     assert "certificate" in snapshot.detail
+
+
+async def test_ssl_cert_file_makes_its_certificate_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls_anew: None
+) -> None:
+    certificate = make_certificate(tmp_path)
+    with ServerProcess(certificate.env, wait="listening") as process:
+        server = Server(name="s", url=process.url, timeout=10)
+        assert (await poll(server)).failure is Failure.TLS
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.cert))
+        _tls.cache_clear()
+        assert (await poll(server)).failure is None
 
 
 async def test_a_missing_secret_is_unknown_and_not_down() -> None:

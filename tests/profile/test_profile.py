@@ -128,7 +128,14 @@ def test_mistakes_name_their_line_and_what_was_expected(
         ("[{name: a, url: 'http://localhost:1', daemon: {}}, "
          "{name: b, url: 'http://127.0.0.1:1', daemon: {}}]", "is already that of the daemon 'a'"),
         ("[{name: a, url: 'http://elsewhere:1', daemon: {}}]", "a daemon runs on this machine"),
-        ("[{name: a, url: 'https://localhost:1', daemon: {}}]", "a daemon runs on this machine"),
+        ("[{name: a, url: 'https://localhost:1', daemon: {}}]",
+         "https and TLS_CERT_FILE go together"),
+        ("[{name: a, url: 'http://localhost:1', daemon: {env: {TLS_CERT_FILE: /c}}}]",
+         "https and TLS_CERT_FILE go together"),
+        ("[{name: a, url: 'http://localhost:1', daemon: {restart_on_degraded: 0s}}]",
+         "must be more than 0s"),
+        ("[{name: a, url: 'http://localhost:1', daemon: {restart: never, "
+         "restart_on_degraded: 5s}}]", "contradicts restart: never"),
         ("[{name: a, url: 'http://localhost:1', kind: http, daemon: {}}]", "always of kind own"),
         ("[{name: a, url: 'http://localhost:1', daemon: {env: {PORT: 2}}}]", "comes from url"),
         ("[{name: a, url: 'http://h', interval: 1ms}]", "at least 50ms"),

@@ -19,7 +19,9 @@ import httpx
 
 VARIABLES = (
     "MODEL_NAME", "LOCAL_MODEL_PATH", "DEVICE_PREFERENCE", "USE_MLX", "MAX_PARALLEL_REQUESTS",
-    "MAX_QUEUE_SIZE", "BATCH_SIZE", "ENABLE_PREDICTION_CACHE", "HOST", "PORT",
+    "MAX_QUEUE_SIZE", "BATCH_SIZE", "ENABLE_PREDICTION_CACHE", "HOST", "PORT", "API_KEYS",
+    "API_KEY_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE", "CORS_ORIGINS", "RATE_LIMIT",
+    "MAX_QUEUE_TOKENS", "DTYPE",
 )  # fmt: skip
 DEADLINE = 60.0
 PLAIN: dict[str, Any] = {"timeout": DEADLINE, "trust_env": False, "verify": False}
@@ -115,7 +117,8 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "https" if self.env.get("TLS_CERT_FILE") else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     def lines(self, path: Path | None = None) -> list[dict[str, Any]]:
         """The log's whole lines, which must all be JSON objects."""

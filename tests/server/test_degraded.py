@@ -8,7 +8,6 @@ import torch
 from tokenizers import Tokenizer
 
 from opsconsole.engine.records import EngineStats
-from opsconsole.server.admission import Admission
 from opsconsole.server.health import ailment
 from tests.engine.models import edit_weights, make_cross_encoder
 from tests.server.process import ServerProcess
@@ -45,13 +44,12 @@ def test_a_model_of_nan_fails_its_requests_and_degrades_the_server(tmp_path: Pat
 
 
 def test_a_device_that_hangs_is_an_ailment() -> None:
-    admission = Admission(4, 64)
     working = EngineStats(last_forward_age=1.0)
     silent = EngineStats(last_forward_age=300.0)
-    assert ailment(working, admission, longest_running=500.0) is None
-    assert ailment(silent, admission, longest_running=0.0) is None
-    assert ailment(silent, admission, longest_running=5.0) is None
-    assert ailment(silent, admission, longest_running=90.0) == (
-        "no batch was computed for 90 s while 0 requests run"
+    assert ailment(working, active=2, longest_running=500.0) is None
+    assert ailment(silent, active=0, longest_running=0.0) is None
+    assert ailment(silent, active=1, longest_running=5.0) is None
+    assert ailment(silent, active=2, longest_running=90.0) == (
+        "no batch was computed for 90 s while 2 requests run"
     )
-    assert ailment(EngineStats(), admission, longest_running=61.0) is not None
+    assert ailment(EngineStats(), active=1, longest_running=61.0) is not None

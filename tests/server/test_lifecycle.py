@@ -178,8 +178,8 @@ def test_an_idle_server_stops_at_once() -> None:
         ({"PORT": "http"}, "PORT is 'http', expected a whole number from 0 to 65535"),
         ({"MAX_QUEUE_SIZE": "-3"}, "MAX_QUEUE_SIZE is '-3', expected a whole number"),
         ({"DEVICE_PREFERENCE": "tpu"}, "DEVICE_PREFERENCE is 'tpu', expected one of"),
-        ({"HOST": "no.such.host.invalid"}, "HOST is 'no.such.host.invalid'"),
-        ({"HOST": "192.0.2.1"}, "192.0.2.1:0: cannot listen"),
+        ({"HOST": "no.such.host.invalid", "OPSCONSOLE_INSECURE": "1"}, "which has no address"),
+        ({"HOST": "192.0.2.1", "OPSCONSOLE_INSECURE": "1"}, "192.0.2.1:0: cannot listen"),
         ({"MODEL_NAME": "/no/such/folder"}, "/no/such/folder"),
     ],
 )
@@ -202,7 +202,8 @@ def test_a_taken_port_is_named_and_ends_with_78() -> None:
 
 
 def test_an_address_for_everybody_is_warned_of() -> None:
-    with ServerProcess({"HOST": "0.0.0.0"}, wait="listening") as server:
+    env = {"HOST": "0.0.0.0", "OPSCONSOLE_INSECURE": "true"}
+    with ServerProcess(env, wait="listening") as server:
         assert server.health()["status"] == "loading"
         (warning,) = [line for line in server.lines() if line["level"] == "warning"]
         assert warning["host"] == "0.0.0.0"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opsconsole.server.logs import JsonLog
+from opsconsole.server.logs import JsonLog, Record
 
 
 @pytest.fixture
@@ -109,3 +109,21 @@ def test_the_standard_library_speaks_through_it(tmp_path: Path, fd: int) -> None
     assert second["message"].startswith("%d things (")
     assert third["level"] == "error"
     assert "ValueError: inside" in third["exception"]
+
+
+class Visit(Record, kw_only=True):
+    path: str
+    number: int | None = None
+    detail: str | None = None
+
+
+def test_a_record_is_a_line_like_any_other(tmp_path: Path, fd: int) -> None:
+    log = JsonLog(fd)
+    log.put(Visit(level="info", message="visit", path="/a\nb", number=0))
+    log.put(Visit(level="debug", message="too quiet", path="/"))
+    log.put(Visit(level="error", message="visit", path="bad \udce4 name"))
+    first, second = lines(tmp_path)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("time"))
+    assert first == {"level": "info", "message": "visit", "path": "/a\nb", "number": 0}
+    assert list(second) == ["time", "level", "message", "path"]
+    assert second["path"] == "bad \\udce4 name"

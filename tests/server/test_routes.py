@@ -89,7 +89,7 @@ def test_a_document_of_a_megabyte_is_cut_and_says_so(client: httpx.Client) -> No
     )
     assert answer.status_code == 200
     assert len(answer.json()["results"]) == 2
-    assert answer.json()["meta"]["warnings"] == ["documents cut to the model's length limit: 1"]
+    assert answer.json()["meta"]["warnings"] == ["documents cut to fit: 1"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,8 @@ def test_a_document_of_a_megabyte_is_cut_and_says_so(client: httpx.Client) -> No
         ("POST", "/health", b"", 405, "method_not_allowed", None),
         ("GET", "/", b"", 404, "not_found", None),
         ("POST", "/rerank/", b"{}", 404, "not_found", None),
+        ("OPTIONS", "/nowhere", b"", 404, "not_found", None),
+        ("GET", "/" + "x" * 5000, b"", 404, "not_found", None),
         ("GET", "/%1b%5b31mx", b"", 404, "not_found", None),
         ("GET", "/metrics?format=xml", b"", 400, "invalid_request", "format"),
     ],
@@ -126,7 +128,8 @@ def test_every_error_has_one_shape(
     error = error_of(answer)
     assert (error["type"], error["field"]) == (kind, field)
     if status == 405:
-        assert set(answer.headers["allow"].split(", ")) in ({"POST"}, {"GET", "HEAD"})
+        allow = set(answer.headers["allow"].split(", "))
+        assert allow in ({"OPTIONS", "POST"}, {"GET", "HEAD", "OPTIONS"})
 
 
 def test_compressed_bodies_are_not_taken(client: httpx.Client) -> None:
@@ -219,16 +222,50 @@ def test_health_tells_who_and_what(server: ServerProcess) -> None:
     assert (model["family"], model["architecture"]) == ("bi-encoder", "BertModel")
     assert model["parameters"] > 22_000_000
     controller = health["controller"]
-    assert controller == {
-        "max_parallel": 4, "max_queue": 64, "active": 0, "waiting": 0,
-        "batch_size": 32, "cache_enabled": False,
+    limits = {
+        "max_parallel": 4, "max_queue": 64, "max_queue_tokens": 4_000_000, "batch_size": 32,
+        "cache_enabled": False, "cache_limit_bytes": 64 << 20, "dtype": model["dtype"],
     }  # fmt: skip
+    used = dict.fromkeys(("active", "waiting", "queued_tokens", "cache_bytes"), 0)
+    assert controller.items() >= (limits | used).items()
+    assert min(controller["batch_tokens"], controller["threads"]) >= 1
 
 
-def test_head_answers_without_a_body(client: httpx.Client) -> None:
-    answer = client.head("/health")
+@pytest.mark.parametrize("path", ["/info", "/v1/models", "/openapi.json", "/docs"])
+def test_head_answers_without_a_body(client: httpx.Client, path: str) -> None:
+    answer = client.head(path)
     assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) == len(client.get(path).content) > 0
     assert answer.content == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"), [("/rerank", "OPTIONS, POST"), ("/health", "GET, HEAD, OPTIONS")]
+)
+def test_options_names_the_methods(client: httpx.Client, path: str, allow: str) -> None:
+    answer = client.options(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"] == allow
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json; charset=utf-8", 200), ("application/vnd.api+json", 200),
+        ("text/plain", 200), ("application/x-www-form-urlencoded", 200),  # curl -d says so
+        ("multipart/form-data; boundary=x", 415), ("Multipart/Mixed", 415),
+    ],
+)  # fmt: skip
+def test_a_body_may_not_say_it_is_json_but_no_form(
+    client: httpx.Client, kind: str, status: int
+) -> None:
+    answer = client.post(
+        "/rerank", content=b'{"query":"a","documents":[]}', headers={"Content-Type": kind}
+    )
+    assert answer.status_code == status
+    if status == 415:
+        error = error_of(answer)
+        assert (error["type"], error["field"]) == ("unsupported_media_type", "Content-Type")
 
 
 def test_prometheus_text_says_what_the_json_says(client: httpx.Client) -> None:

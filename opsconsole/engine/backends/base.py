@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol
 
 from opsconsole.engine.architecture import Architecture, EncoderShape
 from opsconsole.engine.tokenizing import Row
@@ -13,7 +13,15 @@ from opsconsole.errors import OpsError
 Vector = Any
 """A text's embedding, float32[hidden], an array of the backend that made it."""
 
-T = TypeVar("T")
+Launched = Callable[[], list[Any]]
+
+
+class DeviceMemory(NamedTuple):
+    """Bytes of an accelerator's memory, as its allocator counts them."""
+
+    allocated: int
+    reserved: int
+    total: int
 
 
 class Backend(Protocol):
@@ -23,27 +31,41 @@ class Backend(Protocol):
     device: str
     dtype: str
     parameters: int
-    batch_overhead: int
-    """What a batch costs beside its tokens, in tokens: padding up to this is worth sharing one."""
-    out_of_memory: int
-    """Batches that had to be halved."""
+    unpadded: bool
+    """Rows of different lengths are computed side by side, without padding."""
+    asynchronous: bool
+    """``launch`` returns before its batch is computed: the next may be launched behind it."""
 
-    def classify(self, rows: Sequence[Row]) -> list[float]:
-        """One relevance score a row, of a cross-encoder, activation applied."""
-        ...
+    def launch(self, rows: Sequence[Row]) -> Launched:
+        """Begin the forward of one batch.
 
-    def embed(self, rows: Sequence[Row]) -> list[Vector]:
-        """One pooled vector a row, of a bi-encoder."""
+        Returns:
+            What waits for its outputs, one a row: a cross-encoder's logit, without the
+            activation, or a bi-encoder's pooled vector. A device that works beside the thread
+            lets the next batch be launched before this one is waited for. Either call may raise.
+        """
         ...
 
     def similarity(self, query: Vector, documents: Sequence[Vector]) -> list[float]:
         """The bi-encoder's score of the query with each document."""
         ...
 
+    def recover(self, error: Exception) -> bool:
+        """Whether an error is the device being out of memory; frees what can be freed."""
+        ...
+
+    def memory(self) -> DeviceMemory | None:
+        """The device's own memory; ``None`` where it is the process's. Any thread may ask."""
+        ...
+
 
 # Tokens that a device computes while it starts a batch. The CPU's is measured; the GPUs' are orders
 # of magnitude only: starting many small kernels costs what thousands of tokens do.
 BATCH_OVERHEAD = {"cpu": 64, "mps": 1024, "mlx": 1024, "cuda": 8192}
+
+
+MOST_ROWS = {"cpu": 32, "mps": 64, "mlx": 64, "cuda": 1024}
+"""Of a batch, when nothing else is asked for: beside the tokens it is a bound for tiny rows."""
 
 
 class Grid(NamedTuple):
@@ -71,28 +93,6 @@ def pad(rows: Sequence[Row], pad_id: int = 0) -> Grid:
         ids += row.ids + [pad_id] * missing
         types += row.types + [0] * missing
     return Grid(len(rows), length, ids, types, [len(row.ids) for row in rows])
-
-
-def halving(
-    rows: Sequence[Row],
-    run: Callable[[Sequence[Row]], list[T]],
-    recover: Callable[[Exception], bool],
-) -> list[T]:
-    """Run a batch; when the device is out of memory, its halves, down to single rows.
-
-    Args:
-        rows: The batch.
-        run: The forward; one result a row.
-        recover: Whether an exception is the device being out of memory; frees what it can.
-    """
-    try:
-        return run(rows)
-    except Exception as error:
-        if not recover(error) or len(rows) == 1:
-            raise
-    # Outside of the except block: the traceback would keep the failed forward's memory alive.
-    middle = len(rows) // 2
-    return halving(rows[:middle], run, recover) + halving(rows[middle:], run, recover)
 
 
 def encoder_tensors(architecture: Architecture, shape: EncoderShape) -> dict[str, tuple[int, ...]]:

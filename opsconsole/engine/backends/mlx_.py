@@ -15,11 +15,11 @@ import mlx.core as mx
 
 from opsconsole.engine.architecture import Architecture, EncoderShape
 from opsconsole.engine.backends.base import (
-    BATCH_OVERHEAD,
+    DeviceMemory,
     Grid,
+    Launched,
     Vector,
     encoder_tensors,
-    halving,
     head_names,
     pad,
     select_tensors,
@@ -31,6 +31,7 @@ from opsconsole.engine.weights import Tensor
 # every new shape.
 _CACHE_BYTES = 512 << 20
 _EPSILON = 1e-12
+_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 
 Parameters = dict[str, Any]
 
@@ -41,6 +42,7 @@ class MlxBackend:
     Args:
         architecture: Of the model; with a shape.
         tensors: Its tensors by stored name.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
         types: Whether the tokenizer's token types are used; else all are 0.
 
     Raises:
@@ -48,7 +50,8 @@ class MlxBackend:
     """
 
     kind: Literal["pytorch", "mlx"] = "mlx"
-    dtype = "float32"
+    unpadded = False
+    asynchronous = False
     device = "mlx"
 
     def __init__(
@@ -58,13 +61,13 @@ class MlxBackend:
         tensors: dict[str, Tensor],
         *,
         types: bool,
+        dtype: str,
     ) -> None:
         mx.set_cache_limit(_CACHE_BYTES)
         selected = select_tensors(tensors, encoder_tensors(architecture, shape))
-        weights = _read_weights(selected)
+        weights = _read_weights(selected, _DTYPES[dtype])
         self.parameters = sum(tensor.size for tensor in tensors.values() if tensor.dtype != "I64")
-        self.batch_overhead = BATCH_OVERHEAD["mlx"]
-        self.out_of_memory = 0
+        self.dtype = dtype
         self._architecture = architecture
         self._shape = shape
         self._types = types and not shape.roberta
@@ -72,13 +75,11 @@ class MlxBackend:
         self._weights = weights
         mx.eval(self._layers, self._weights)
 
-    def classify(self, rows: Sequence[Row]) -> list[float]:
+    def launch(self, rows: Sequence[Row]) -> Launched:
         """See :class:`~opsconsole.engine.backends.base.Backend`."""
-        return halving(rows, self._classify, self._recover)
-
-    def embed(self, rows: Sequence[Row]) -> list[Vector]:
-        """See :class:`~opsconsole.engine.backends.base.Backend`."""
-        return halving(rows, self._embed, self._recover)
+        compute = self._classify if self._architecture.family == "cross-encoder" else self._embed
+        outputs = compute(rows)
+        return lambda: outputs
 
     def similarity(self, query: Vector, documents: Sequence[Vector]) -> list[float]:
         """See :class:`~opsconsole.engine.backends.base.Backend`."""
@@ -92,13 +93,8 @@ class MlxBackend:
         first = self._encode(pad(rows), first_only=True)[:, 0]
         dense, out = head_names(self._shape)
         logits = self._linear(out, mx.tanh(self._linear(dense, first)))
-        match self._architecture.activation:
-            case "sigmoid":
-                logits = mx.sigmoid(logits)
-            case "tanh":
-                logits = mx.tanh(logits)
-        scores: list[float] = logits.reshape(-1).tolist()
-        return scores
+        values: list[float] = logits.reshape(-1).tolist()
+        return values
 
     def _embed(self, rows: Sequence[Row]) -> list[Vector]:
         grid = pad(rows)
@@ -109,8 +105,9 @@ class MlxBackend:
             lengths = mx.array(grid.lengths)[:, None]
             mask = (mx.arange(grid.length) < lengths).astype(hidden.dtype)
             pooled = (hidden * mask[:, :, None]).sum(1) / mx.maximum(lengths, 1)
-        mx.eval(pooled)
-        return [pooled[index] for index in range(grid.rows)]
+        vectors = [pooled[index] for index in range(grid.rows)]
+        mx.eval(vectors)
+        return vectors
 
     def _encode(self, grid: Grid, *, first_only: bool) -> Any:
         """Hidden states float32[rows, length, hidden]; of the first tokens alone if asked."""
@@ -127,11 +124,12 @@ class MlxBackend:
         if grid.is_padded:
             # Added to the scores. A boolean mask would do, but older versions lack it.
             real = mx.arange(grid.length) < mx.array(grid.lengths)[:, None]
-            mask = mx.where(real, 0.0, mx.finfo(mx.float32).min)[:, None, None, :]
+            least = mx.finfo(hidden.dtype).min
+            mask = mx.where(real, 0.0, least).astype(hidden.dtype)[:, None, None, :]
         for index, layer in enumerate(self._layers):
             last = first_only and index == shape.layers - 1
             hidden = self._layer(layer, hidden, hidden[:, :1] if last else hidden, mask)
-        return hidden
+        return hidden.astype(mx.float32)
 
     def _layer(self, layer: Parameters, hidden: Any, queries: Any, mask: Any) -> Any:
         shape = self._shape
@@ -156,22 +154,26 @@ class MlxBackend:
     def _linear(self, name: str, x: Any) -> Any:
         return _linear(self._weights, name, x)
 
-    def _recover(self, error: Exception) -> bool:
+    def recover(self, error: Exception) -> bool:
+        """See :class:`~opsconsole.engine.backends.base.Backend`."""
         # MLX raises a plain RuntimeError: "[metal::malloc] …" or "… out of memory".
         text = str(error).lower()
         if not isinstance(error, RuntimeError) or not (
             "out of memory" in text or "insufficient memory" in text or "malloc" in text
         ):
             return False
-        self.out_of_memory += 1
         mx.clear_cache()
         return True
 
+    def memory(self) -> DeviceMemory | None:
+        """See :class:`~opsconsole.engine.backends.base.Backend`."""
+        return None  # MLX shares the machine's memory
 
-def _read_weights(tensors: dict[str, Tensor]) -> Parameters:
+
+def _read_weights(tensors: dict[str, Tensor], dtype: Any) -> Parameters:
     files: dict[Path, Any] = {tensor.file: mx.load(str(tensor.file)) for tensor in tensors.values()}
     weights = {
-        name: files[tensor.file][tensor.stored_name].astype(mx.float32)
+        name: files[tensor.file][tensor.stored_name].astype(dtype)
         for name, tensor in tensors.items()
     }
     mx.eval(weights)  # mx.load is lazy: read now, so that a file replaced later has no effect

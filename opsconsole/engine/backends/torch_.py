@@ -4,260 +4,199 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 
-from opsconsole.engine.architecture import Activation, Architecture, EncoderShape, Similarity
+from opsconsole.engine.architecture import Architecture, EncoderShape, Similarity
+from opsconsole.engine.backends.attention import Places
 from opsconsole.engine.backends.base import (
-    BATCH_OVERHEAD,
-    Grid,
+    DeviceMemory,
+    Launched,
     Vector,
     encoder_tensors,
-    halving,
     head_names,
-    pad,
     select_tensors,
 )
+from opsconsole.engine.backends.cuda_graphs import Graphs
+from opsconsole.engine.backends.encoder import Encoder, Inputs, Kernels
+from opsconsole.engine.backends.layout import Flat, flatten
 from opsconsole.engine.tokenizing import Row
 from opsconsole.engine.weights import Tensor
 
-_ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "identity": lambda x: x}
-
 
 class TorchBackend:
-    """A cross-encoder or bi-encoder in float32.
+    """A cross-encoder or bi-encoder.
 
     Args:
         architecture: Of the model; with a shape.
-        tensors: Its tensors by stored name.
+        weights: From :func:`encoder_weights`.
         device: ``cpu``, ``cuda`` or ``mps``.
+        dtype: What the linear layers compute in.
+        kernels: What computes the layers.
         types: Whether the tokenizer's token types are used; else all are 0.
-
-    Raises:
-        OpsError: the weights do not fit the architecture.
+        parameters: Of the checkpoint.
     """
 
     kind: Literal["pytorch", "mlx"] = "pytorch"
-    dtype = "float32"
+    unpadded = True
 
     def __init__(
         self,
         architecture: Architecture,
         shape: EncoderShape,
-        tensors: dict[str, Tensor],
+        weights: dict[str, torch.Tensor],
         *,
         device: str,
+        dtype: str,
+        kernels: Kernels,
         types: bool,
+        parameters: int,
     ) -> None:
-        selected = select_tensors(tensors, encoder_tensors(architecture, shape))
-        weights = read_weights(selected, device)
-        self.parameters = sum(tensor.size for tensor in tensors.values() if tensor.dtype != "I64")
+        self.parameters = parameters
         self.device = name_of(device)
-        self.batch_overhead = BATCH_OVERHEAD[device]
-        self.out_of_memory = 0
+        self.dtype = dtype
+        self.kernels = kernels
+        self.asynchronous = device == "cuda"
         self._device = torch.device(device)
         self._architecture = architecture
-        self._shape = shape
+        self._offset = shape.position_offset
         self._types = types and not shape.roberta
-        self._embeddings = _Embeddings.take(weights)
-        self._layers = [_Layer.take(weights, index) for index in range(shape.layers)]
+        classify = architecture.family == "cross-encoder"
+        self._pool_mean = not classify and architecture.pooling == "mean"
+        with torch.inference_mode():
+            self._encoder = Encoder(
+                weights,
+                shape,
+                device=device,
+                dtype=dtype,
+                kernels=kernels,
+                types=self._types,
+                first_only=not self._pool_mean,
+            )
         self._head = (
-            [weights[f"{name}.{kind}"] for name in head_names(shape) for kind in ("weight", "bias")]
-            if architecture.family == "cross-encoder"
+            [
+                weights[f"{name}.{kind}"].to(self._device)
+                for name in head_names(shape)
+                for kind in ("weight", "bias")
+            ]
+            if classify
             else []
         )
+        self._graphs: Graphs | None = None
 
-    def classify(self, rows: Sequence[Row]) -> list[float]:
-        """See :class:`~opsconsole.engine.backends.base.Backend`."""
-        return halving(rows, self._classify, self._recover)
+    def capture(self) -> None:
+        """On CUDA: record the forward of small batches as graphs; elsewhere nothing.
 
-    def embed(self, rows: Sequence[Row]) -> list[Vector]:
+        A small batch's hundred kernels take longer to launch than to run.
+        """
+        if self.kernels.attention == "varlen":  # the only one whose shapes do not vary
+            self._graphs = Graphs(self._outputs, self._device, types=self._types)
+
+    def launch(self, rows: Sequence[Row]) -> Launched:
         """See :class:`~opsconsole.engine.backends.base.Backend`."""
-        return halving(rows, self._embed, self._recover)
+        flat = flatten(rows, self._offset)
+        with torch.inference_mode():
+            outputs = self._graphs.replay(flat) if self._graphs is not None else None
+            if outputs is None:
+                outputs = self._outputs(self._inputs(flat))
+            if not self._head:
+                vectors = [vector.clone() for vector in outputs.unbind(0)]
+                return self._when_done(lambda: flat.restore(vectors))
+            if not self.asynchronous:
+                logits = outputs.tolist()
+                return lambda: flat.restore(logits)
+            host = torch.empty(outputs.shape, dtype=outputs.dtype, pin_memory=True)
+            host.copy_(outputs, non_blocking=True)
+            return self._when_done(lambda: flat.restore(host.tolist()))
+
+    def _when_done(self, collect: Launched) -> Launched:
+        """``collect``, once the device has done all that was launched until now."""
+        if not self.asynchronous:
+            return collect
+        done = torch.cuda.Event()
+        done.record()
+
+        def wait() -> list[Any]:
+            done.synchronize()
+            return collect()
+
+        return wait
 
     def similarity(self, query: Vector, documents: Sequence[Vector]) -> list[float]:
         """See :class:`~opsconsole.engine.backends.base.Backend`."""
         return compare(query, documents, self._architecture.similarity)
 
-    def _classify(self, rows: Sequence[Row]) -> list[float]:
-        dense, dense_bias, out, out_bias = self._head
-        with torch.inference_mode():
-            first = self._encode(pad(rows), first_only=True)[:, 0]
-            logits = F.linear(torch.tanh(F.linear(first, dense, dense_bias)), out, out_bias)
-            return activate(logits, self._architecture.activation)
-
-    def _embed(self, rows: Sequence[Row]) -> list[Vector]:
-        grid = pad(rows)
-        with torch.inference_mode():
-            if self._architecture.pooling == "cls":
-                return list(self._encode(grid, first_only=True)[:, 0].unbind(0))
-            hidden = self._encode(grid, first_only=False)
-            return mean_pool(hidden, torch.tensor(grid.lengths, device=self._device))
-
-    def _encode(self, grid: Grid, *, first_only: bool) -> torch.Tensor:
-        """Hidden states float32[rows, length, hidden]; of the first tokens alone if asked.
-
-        When only the first token is read, the last layer is computed for it alone: for six layers
-        that is a seventh of the work.
-        """
-        shape, table = self._shape, self._embeddings
-        size = (grid.rows, grid.length)
-        ids = torch.tensor(grid.ids, device=self._device).view(size)
-        mask = self._mask(grid)
-        start = shape.position_offset
-        # Rows are padded behind their end, so a token's place is its position for all rows.
-        hidden = F.embedding(ids, table.words) + table.positions[start : start + grid.length]
-        if self._types:
-            hidden += F.embedding(
-                torch.tensor(grid.types, device=self._device).view(size), table.types
-            )
-        else:
-            hidden += table.types[0]
-        hidden = F.layer_norm(hidden, (shape.hidden,), table.norm, table.norm_bias, shape.epsilon)
-        for layer in self._layers[:-1]:
-            hidden = layer.forward(hidden, hidden, mask, shape)
-        if not self._layers:
-            return hidden
-        last = hidden[:, :1] if first_only else hidden
-        return self._layers[-1].forward(hidden, last, mask, shape)
-
-    def _mask(self, grid: Grid) -> torch.Tensor | None:
-        """What is added to attention scores, float32[rows, 1, 1, length]; none without padding."""
-        if not grid.is_padded:
-            return None
-        lengths = torch.tensor(grid.lengths, device=self._device).view(-1, 1, 1, 1)
-        places = torch.arange(grid.length, device=self._device)
-        mask = torch.zeros((grid.rows, 1, 1, grid.length), device=self._device)
-        return mask.masked_fill_(places >= lengths, torch.finfo(torch.float32).min)
-
-    def _recover(self, error: Exception) -> bool:
+    def recover(self, error: Exception) -> bool:
+        """See :class:`~opsconsole.engine.backends.base.Backend`."""
         if not is_out_of_memory(error):
             return False
-        self.out_of_memory += 1
         release_memory(self._device)
         return True
 
+    def memory(self) -> DeviceMemory | None:
+        """See :class:`~opsconsole.engine.backends.base.Backend`."""
+        return memory_of(self._device)
 
-class _Embeddings(NamedTuple):
-    words: torch.Tensor
-    positions: torch.Tensor
-    types: torch.Tensor
-    norm: torch.Tensor
-    norm_bias: torch.Tensor
+    def _outputs(self, inputs: Inputs) -> torch.Tensor:
+        """float32[rows] logits, or float32[rows, hidden] vectors."""
+        hidden = self._encoder.forward(inputs)
+        if self._head:
+            dense, dense_bias, out, out_bias = self._head
+            pooled = torch.tanh(F.linear(hidden, dense, dense_bias))
+            return F.linear(pooled, out, out_bias).view(-1)
+        return mean_of_rows(hidden, inputs.places) if self._pool_mean else hidden
 
-    @classmethod
-    def take(cls, weights: dict[str, torch.Tensor]) -> _Embeddings:
-        return cls(
-            weights["embeddings.word_embeddings.weight"],
-            weights["embeddings.position_embeddings.weight"],
-            weights["embeddings.token_type_embeddings.weight"],
-            weights["embeddings.LayerNorm.weight"],
-            weights["embeddings.LayerNorm.bias"],
-        )
-
-
-class _Layer(NamedTuple):
-    """One post-norm transformer layer; query, key and value fused into one product."""
-
-    qkv: torch.Tensor
-    qkv_bias: torch.Tensor
-    out: torch.Tensor
-    out_bias: torch.Tensor
-    norm1: torch.Tensor
-    norm1_bias: torch.Tensor
-    up: torch.Tensor
-    up_bias: torch.Tensor
-    down: torch.Tensor
-    down_bias: torch.Tensor
-    norm2: torch.Tensor
-    norm2_bias: torch.Tensor
-
-    @classmethod
-    def take(cls, weights: dict[str, torch.Tensor], index: int) -> _Layer:
-        prefix = f"encoder.layer.{index}."
-        parts = [f"{prefix}attention.self.{name}." for name in ("query", "key", "value")]
-        fused = [
-            torch.cat([weights.pop(part + kind) for part in parts]) for kind in ("weight", "bias")
-        ]
-        rest = [
-            weights[f"{prefix}{name}.{kind}"]
-            for name in (
-                "attention.output.dense",
-                "attention.output.LayerNorm",
-                "intermediate.dense",
-                "output.dense",
-                "output.LayerNorm",
-            )
-            for kind in ("weight", "bias")
-        ]
-        return cls(*fused, *rest)
-
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        queries: torch.Tensor,
-        mask: torch.Tensor | None,
-        shape: EncoderShape,
-    ) -> torch.Tensor:
-        """The layer's output for ``queries``, which is ``hidden`` or its first tokens."""
-        rows, length, width = hidden.shape
-        asked = queries.shape[1]
-        split = (shape.heads, width // shape.heads)
-        if asked == length:
-            qkv = F.linear(hidden, self.qkv, self.qkv_bias).view(rows, length, 3, *split)
-            q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        else:
-            q = F.linear(queries, self.qkv[:width], self.qkv_bias[:width])
-            q = q.view(rows, asked, *split).transpose(1, 2)
-            kv = F.linear(hidden, self.qkv[width:], self.qkv_bias[width:])
-            k, v = kv.view(rows, length, 2, *split).permute(2, 0, 3, 1, 4).unbind(0)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        seen = seen.transpose(1, 2).reshape(rows, asked, width)
-        x = queries + F.linear(seen, self.out, self.out_bias)
-        x = F.layer_norm(x, (width,), self.norm1, self.norm1_bias, shape.epsilon)
-        inner = _gelu(F.linear(x, self.up, self.up_bias), shape.gelu)
-        y = x + F.linear(inner, self.down, self.down_bias)
-        return F.layer_norm(y, (width,), self.norm2, self.norm2_bias, shape.epsilon)
+    def _inputs(self, flat: Flat) -> Inputs:
+        parts = [flat.ids, flat.positions]
+        if self._types:
+            parts.append(flat.types)
+        tensors = [torch.frombuffer(part, dtype=torch.int64) for part in parts]
+        starts = torch.tensor([*flat.starts, flat.tokens])
+        if self._device.type != "cpu":
+            # One copy instead of four; pinned, it runs beside the forward before it.
+            joined = torch.cat([*tensors, starts])
+            if self._device.type == "cuda":
+                joined = joined.pin_memory()
+            joined = joined.to(self._device, non_blocking=True)
+            *tensors, starts = joined.split([*(len(part) for part in parts), len(starts)])
+        places = Places.of(flat.lengths, starts)
+        return Inputs(tensors[0], tensors[2] if self._types else None, tensors[1], places)
 
 
-def _gelu(x: torch.Tensor, kind: Literal["exact", "tanh", "relu"]) -> torch.Tensor:
-    if kind == "relu":
-        return F.relu(x)
-    return F.gelu(x, approximate="none" if kind == "exact" else "tanh")
-
-
-def read_weights(tensors: dict[str, Tensor], device: str) -> dict[str, torch.Tensor]:
-    """Read tensors as float32 onto the device; each file is opened once.
+def encoder_weights(
+    architecture: Architecture, shape: EncoderShape, tensors: dict[str, Tensor]
+) -> dict[str, torch.Tensor]:
+    """The checkpoint's weights that the forward needs, by plain names, float32 on the CPU.
 
     They are copied: a mapped file that is replaced in place would change a running model.
+
+    Raises:
+        OpsError: the weights do not fit the architecture.
     """
+    selected = select_tensors(tensors, encoder_tensors(architecture, shape))
     weights: dict[str, torch.Tensor] = {}
     with contextlib.ExitStack() as stack:
         opened: dict[Any, Any] = {}
-        for name, tensor in tensors.items():
+        for name, tensor in selected.items():
             if tensor.file not in opened:
                 opened[tensor.file] = stack.enter_context(
                     safe_open(str(tensor.file), framework="pt", device="cpu")
                 )
             weight = opened[tensor.file].get_tensor(tensor.stored_name)
-            weights[name] = weight.to(device=device, dtype=torch.float32, copy=True)
+            weights[name] = weight.to(dtype=torch.float32, copy=True)
     return weights
 
 
-def activate(logits: torch.Tensor, activation: Activation) -> list[float]:
-    """Scores of a cross-encoder from its logits [rows, 1]."""
-    scores: list[float] = _ACTIVATIONS[activation](logits.float()).view(-1).tolist()
-    return scores
-
-
-def mean_pool(hidden: torch.Tensor, lengths: torch.Tensor) -> list[Vector]:
-    """The mean of each row's own tokens."""
-    mask = torch.arange(hidden.shape[1], device=hidden.device) < lengths.unsqueeze(1)
-    total = (hidden * mask.unsqueeze(-1)).sum(1)
-    return list((total / lengths.clamp(min=1).unsqueeze(-1)).unbind(0))
+def mean_of_rows(hidden: torch.Tensor, places: Places) -> torch.Tensor:
+    """float32[rows, width]: the mean of each row's own tokens."""
+    ends = places.offsets[1:].long()
+    tokens = torch.arange(hidden.shape[0], device=hidden.device)
+    row_of = torch.bucketize(tokens, ends, right=True)  # behind the last row: one row too many
+    total = hidden.new_zeros(len(ends) + 1, hidden.shape[1]).index_add_(0, row_of, hidden)
+    return total[:-1] / (ends - places.starts).clamp(min=1).unsqueeze(1)
 
 
 def compare(query: Vector, documents: Sequence[Vector], similarity: Similarity) -> list[float]:
@@ -270,6 +209,17 @@ def compare(query: Vector, documents: Sequence[Vector], similarity: Similarity) 
         return scores
 
 
+def memory_of(device: torch.device) -> DeviceMemory | None:
+    """What torch's allocator holds of a CUDA device."""
+    if device.type != "cuda":
+        return None
+    return DeviceMemory(
+        torch.cuda.memory_allocated(device),
+        torch.cuda.memory_reserved(device),
+        torch.cuda.get_device_properties(device).total_memory,
+    )
+
+
 def name_of(device: str) -> str:
     """``cuda`` with its index: which card it is."""
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
@@ -277,9 +227,11 @@ def name_of(device: str) -> str:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether the device, not the program, ran out of memory."""
-    # MPS raises a plain RuntimeError.
+    # MPS and the CPU raise a plain RuntimeError.
+    text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text or "can't allocate memory" in text)
     )
 
 

@@ -9,12 +9,18 @@ from typing import Any, Literal
 import torch
 
 from opsconsole.engine.architecture import Architecture
-from opsconsole.engine.backends.base import BATCH_OVERHEAD, Grid, Vector, halving, pad
+from opsconsole.engine.backends.base import (
+    DeviceMemory,
+    Grid,
+    Launched,
+    Vector,
+    pad,
+)
+from opsconsole.engine.backends.encoder import DTYPES
 from opsconsole.engine.backends.torch_ import (
-    activate,
     compare,
     is_out_of_memory,
-    mean_pool,
+    memory_of,
     name_of,
     release_memory,
 )
@@ -23,7 +29,7 @@ from opsconsole.errors import OpsError
 
 
 class TransformersBackend:
-    """A cross-encoder or bi-encoder in float32, run by its own class in transformers.
+    """A cross-encoder or bi-encoder run by its own class in transformers.
 
     Raises:
         OpsError: transformers is not installed, does not know the architecture, or the weights
@@ -31,14 +37,14 @@ class TransformersBackend:
     """
 
     kind: Literal["pytorch", "mlx"] = "pytorch"
-    dtype = "float32"
+    unpadded = False
+    asynchronous = False
 
-    def __init__(self, architecture: Architecture, *, device: str, types: bool) -> None:
-        self._model = _load(architecture).to(device=device, dtype=torch.float32).eval()
+    def __init__(self, architecture: Architecture, *, device: str, types: bool, dtype: str) -> None:
+        self.dtype = dtype
+        self._model = _load(architecture).to(device=device, dtype=DTYPES[dtype]).eval()
         self.parameters = sum(parameter.numel() for parameter in self._model.parameters())
         self.device = name_of(device)
-        self.batch_overhead = BATCH_OVERHEAD[device]
-        self.out_of_memory = 0
         self._device = torch.device(device)
         self._architecture = architecture
         config = self._model.config
@@ -49,13 +55,11 @@ class TransformersBackend:
         # Decoders find a row's last token by its padding.
         self._pad_id = getattr(config, "pad_token_id", None) or 0
 
-    def classify(self, rows: Sequence[Row]) -> list[float]:
+    def launch(self, rows: Sequence[Row]) -> Launched:
         """See :class:`~opsconsole.engine.backends.base.Backend`."""
-        return halving(rows, self._classify, self._recover)
-
-    def embed(self, rows: Sequence[Row]) -> list[Vector]:
-        """See :class:`~opsconsole.engine.backends.base.Backend`."""
-        return halving(rows, self._embed, self._recover)
+        compute = self._classify if self._architecture.family == "cross-encoder" else self._embed
+        outputs = compute(rows)
+        return lambda: outputs
 
     def similarity(self, query: Vector, documents: Sequence[Vector]) -> list[float]:
         """See :class:`~opsconsole.engine.backends.base.Backend`."""
@@ -64,15 +68,16 @@ class TransformersBackend:
     def _classify(self, rows: Sequence[Row]) -> list[float]:
         with torch.inference_mode():
             logits = self._forward(pad(rows, self._pad_id)).logits
-            return activate(logits, self._architecture.activation)
+            values: list[float] = logits.float().view(-1).tolist()
+            return values
 
     def _embed(self, rows: Sequence[Row]) -> list[Vector]:
         grid = pad(rows, self._pad_id)
         with torch.inference_mode():
-            hidden = self._forward(grid).last_hidden_state
+            hidden = self._forward(grid).last_hidden_state.float()
             if self._architecture.pooling == "cls":
                 return list(hidden[:, 0].unbind(0))
-            return mean_pool(hidden, torch.tensor(grid.lengths, device=self._device))
+            return _mean_pool(hidden, torch.tensor(grid.lengths, device=self._device))
 
     def _forward(self, grid: Grid) -> Any:
         size = (grid.rows, grid.length)
@@ -85,12 +90,23 @@ class TransformersBackend:
             inputs["token_type_ids"] = torch.tensor(grid.types, device=self._device).view(size)
         return self._model(**inputs)
 
-    def _recover(self, error: Exception) -> bool:
+    def recover(self, error: Exception) -> bool:
+        """See :class:`~opsconsole.engine.backends.base.Backend`."""
         if not is_out_of_memory(error):
             return False
-        self.out_of_memory += 1
         release_memory(self._device)
         return True
+
+    def memory(self) -> DeviceMemory | None:
+        """See :class:`~opsconsole.engine.backends.base.Backend`."""
+        return memory_of(self._device)
+
+
+def _mean_pool(hidden: torch.Tensor, lengths: torch.Tensor) -> list[Vector]:
+    """The mean of each row's own tokens."""
+    mask = torch.arange(hidden.shape[1], device=hidden.device) < lengths.unsqueeze(1)
+    total = (hidden * mask.unsqueeze(-1)).sum(1)
+    return list((total / lengths.clamp(min=1).unsqueeze(-1)).unbind(0))
 
 
 def _load(architecture: Architecture) -> Any:

@@ -1,0 +1,202 @@
+"""Two servers behind a real nginx: one is killed, both are replaced, and no client notices."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.net import free_port
+from tests.server.process import PLAIN, ServerProcess, until
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx: apt-get install nginx-light")
+
+# As an operator would write it: a rerank changes nothing, so it may be sent twice.
+CONFIG = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    scgi_temp_path {folder}/scgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    client_max_body_size 32m;
+    upstream rerankers {{
+        {servers}
+        keepalive 16;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://rerankers;
+            {proxy}
+        }}
+    }}
+}}
+"""
+RETRIES = """
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_next_upstream error timeout http_502 http_503 http_504 non_idempotent;
+            proxy_next_upstream_tries 3;
+"""
+STREAMS = """
+            proxy_http_version 1.0;  # nginx's default until 1.29.7
+            proxy_request_buffering off;
+"""
+
+
+@contextmanager
+def balancer(folder: Path, ports: list[int], proxy: str = RETRIES) -> Iterator[int]:
+    """nginx in front of these ports; yields its own."""
+    assert NGINX is not None
+    port = free_port()
+    servers = "\n".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
+    config = folder / "nginx.conf"
+    config.write_text(CONFIG.format(folder=folder, port=port, servers=servers, proxy=proxy))
+    argv = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: _accepts(port, process), "nginx to listen", 10)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "nginx ended"
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+class Load:
+    """Clients that send one request after the other until told to stop; any failure is kept."""
+
+    def __init__(self, port: int, clients: int = 6) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._port = port
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, args=(i,)) for i in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, number: int) -> None:
+        client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", **PLAIN)
+        for i in itertools.count():
+            if self._over.is_set():
+                break
+            name = f"behind-{number}-{i}"
+            try:
+                self._one(client, name, 1 + i % 12)
+            except (httpx.TransportError, AssertionError) as error:
+                self.failures.append(f"{name}: {error!r}")
+                break
+            # Every third client connects anew for each request.
+            if number % 3 == 0:
+                client.close()
+                client = httpx.Client(base_url=client.base_url, **PLAIN)
+        client.close()
+
+    def _one(self, client: httpx.Client, name: str, count: int) -> None:
+        documents = [f"{name} document {i}" for i in range(count)]
+        body = {"query": name, "documents": documents}
+        answer = client.post("/rerank", json=body, headers={"x-request-id": name})
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert found["id"] == name
+        echoed = {each["index"]: each["document"]["text"] for each in found["results"]}
+        assert echoed == dict(enumerate(documents))
+        with self._lock:
+            self.answered += 1
+
+    def more(self, count: int) -> None:
+        """Wait for so many further answers."""
+        goal = self.answered + count
+        until(lambda: self.failures or self.answered >= goal, f"{count} more answers")
+        assert self.failures == []
+
+    def end(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def loaded(port: int) -> Iterator[Load]:
+    load = Load(port)
+    try:
+        yield load
+    finally:
+        load.end()
+
+
+def test_a_server_killed_under_load_costs_no_request(tmp_path: Path) -> None:
+    with (
+        ServerProcess() as first,
+        ServerProcess() as second,
+        balancer(tmp_path, [first.port, second.port]) as port,
+        loaded(port) as load,
+    ):
+        load.more(100)
+        assert all(server.metrics()["total_requests"] > 10 for server in (first, second))
+        first.signal(signal.SIGKILL)
+        load.more(300)
+        assert first.wait() == -signal.SIGKILL
+        load.end()
+        assert load.failures == []
+        assert second.health()["status"] == "healthy"
+
+
+def test_replacing_both_servers_one_by_one_costs_no_request(tmp_path: Path) -> None:
+    ports = [free_port(), free_port()]
+    with (
+        ServerProcess({"PORT": str(ports[0])}) as first,
+        ServerProcess({"PORT": str(ports[1])}) as second,
+        balancer(tmp_path, ports) as port,
+        loaded(port) as load,
+    ):
+        load.more(50)
+        assert first.stop() == 0
+        load.more(50)
+        with ServerProcess({"PORT": str(ports[0])}) as third:
+            until(lambda: third.metrics()["total_requests"] > 10, "it to take its share")
+            assert second.stop() == 0
+            load.more(50)
+            load.end()
+        assert load.failures == []
+
+
+def test_a_refusal_before_the_body_was_read_is_no_bad_gateway(tmp_path: Path) -> None:
+    with (
+        ServerProcess({"API_KEYS": "alice:0123456789abcdef0123"}, wait="listening") as server,
+        balancer(tmp_path, [server.port], STREAMS) as port,
+    ):
+        url = f"http://127.0.0.1:{port}/rerank"
+        # A connection each: behind an answer that came before the body's end, nginx itself
+        # closes the client's without saying so.
+        statuses = [
+            httpx.post(url, content=b"x" * 3_000_000, **PLAIN).status_code for _ in range(10)
+        ]
+    assert statuses == [401] * 10
