@@ -98,7 +98,8 @@ def test_rank_with_the_embedded_engine_agrees(home: Home) -> None:
     rankings = json.loads(home(*argv).stdout)
     assert len(rankings) == 2
     scores = [dict(map(tuple, r["results"])) for r in rankings]
-    assert scores[0][0] == pytest.approx(scores[1][0], abs=1e-5)
+    # Each may have taken a reduced precision: which, depends on the processor.
+    assert scores[0][0] == pytest.approx(scores[1][0], abs=0.02)
 
 
 def test_logs_print_the_end_and_follow_prints_what_comes(home: Home) -> None:

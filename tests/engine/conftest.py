@@ -76,7 +76,7 @@ def embedded() -> Path:
 @pytest.fixture(scope="session")
 def bert_engine(bert: Path) -> Iterator[Engine]:
     """A running engine that tests may use, but not break."""
-    with load(EngineSettings(local_path=str(bert), batch_size=8)) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bert), batch_size=8)) as engine:
         yield engine
 
 

@@ -183,7 +183,9 @@ def test_auto_takes_a_reduced_precision_only_where_the_processor_has_it() -> Non
 
 
 def test_told_is_not_measured(bert: Path) -> None:
-    settings = EngineSettings(local_path=str(bert), batch_tokens=77, threads=1, warmup=False)
+    settings = EngineSettings(
+        dtype="float32", local_path=str(bert), batch_tokens=77, threads=1, warmup=False
+    )
     with load(settings) as engine:
         tuning = engine.info.tuning
         assert tuning is not None

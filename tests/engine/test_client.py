@@ -29,7 +29,7 @@ SHARED: set[int] = set()
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(bert: Path) -> AsyncIterator[EngineClient]:
     """A client whose child several tests use: each costs an import of torch."""
-    client = EngineClient(EngineSettings(local_path=str(bert), batch_size=4))
+    client = EngineClient(EngineSettings(dtype="float32", local_path=str(bert), batch_size=4))
     await client.start()
     SHARED.add(pid_of(client))
     yield client
@@ -39,7 +39,7 @@ async def shared(bert: Path) -> AsyncIterator[EngineClient]:
 @pytest.fixture
 async def client(bert: Path) -> AsyncIterator[EngineClient]:
     """A client whose child is loaded, closed after the test."""
-    client = EngineClient(EngineSettings(local_path=str(bert), batch_size=4))
+    client = EngineClient(EngineSettings(dtype="float32", local_path=str(bert), batch_size=4))
     await client.start()
     yield client
     await client.close()
@@ -104,7 +104,7 @@ async def test_start_again_is_idle_and_close_ends_the_child(client: EngineClient
 
 
 async def test_two_starts_share_one_child(bert: Path) -> None:
-    client = EngineClient(EngineSettings(local_path=str(bert)))
+    client = EngineClient(EngineSettings(dtype="float32", local_path=str(bert)))
     try:
         first, second = await asyncio.gather(client.start(), client.start())
         assert first == second
@@ -145,7 +145,7 @@ async def test_a_cancelled_request_is_cancelled_in_the_child(shared: EngineClien
 
 
 async def test_a_model_that_cannot_be_loaded() -> None:
-    client = EngineClient(EngineSettings(local_path="/no/such/folder"))
+    client = EngineClient(EngineSettings(dtype="float32", local_path="/no/such/folder"))
     with pytest.raises(OpsError) as caught:
         await client.start()
     assert caught.value.what == "no such folder"
@@ -159,7 +159,7 @@ async def test_a_model_that_cannot_be_loaded() -> None:
 
 @pytest.mark.parametrize("turns", [1, 1000])
 async def test_close_while_starting(turns: int, embedded: Path) -> None:
-    client = EngineClient(EngineSettings(local_path=str(embedded)))
+    client = EngineClient(EngineSettings(dtype="float32", local_path=str(embedded)))
     starting = asyncio.create_task(client.start())
     for _ in range(turns):  # one: the process is not there yet
         await asyncio.sleep(0)
@@ -206,14 +206,14 @@ async def test_standard_error_goes_to_the_log_or_into_the_message(
     monkeypatch.setenv("NOISE", "talk")
     log = tmp_path / "engine.log"
     log.write_bytes(b"before\n")
-    client = EngineClient(EngineSettings(local_path=str(bert)), log=log)
+    client = EngineClient(EngineSettings(dtype="float32", local_path=str(bert)), log=log)
     await client.start()
     assert len((await client.score(QUERY, ["a"])).values) == 1
     await client.close()
     assert log.read_bytes().startswith(b"before\nnoise on standard output\n")
 
     monkeypatch.setenv("NOISE", "die")
-    client = EngineClient(EngineSettings(local_path=str(bert)))
+    client = EngineClient(EngineSettings(dtype="float32", local_path=str(bert)))
     with pytest.raises(OpsError) as caught:
         await client.start()
     assert caught.value.what == (
@@ -238,7 +238,7 @@ def test_the_worker_ends_when_its_input_ends(moment: str, bert: Path) -> None:
         assert child.stdin is not None
         assert child.stdout is not None
         if moment != "before":
-            child.stdin.write(pack(Load(EngineSettings(local_path=str(bert)))))
+            child.stdin.write(pack(Load(EngineSettings(dtype="float32", local_path=str(bert)))))
             child.stdin.flush()
         if moment == "ready":
             assert len(child.stdout.read(4)) == 4

@@ -57,7 +57,9 @@ def test_who_is_to_blame_for_an_error_is_kept() -> None:
 
 
 def test_an_engine_counts_its_batches(bert: Path) -> None:
-    with load(EngineSettings(local_path=str(bert), batch_size=4, warmup=False)) as engine:
+    with load(
+        EngineSettings(dtype="float32", local_path=str(bert), batch_size=4, warmup=False)
+    ) as engine:
         engine.score(QUERIES[0], DOCUMENTS)
         stats = engine.stats()
     assert sum(stats.batch_rows) == sum(stats.batch_positions) == stats.batches

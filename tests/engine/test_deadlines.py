@@ -21,7 +21,9 @@ QUERY = QUERIES[0]
 
 @pytest.fixture
 def engine(bert: Path) -> Iterator[Engine]:
-    with load(EngineSettings(local_path=str(bert), batch_size=2, warmup=False)) as engine:
+    with load(
+        EngineSettings(dtype="float32", local_path=str(bert), batch_size=2, warmup=False)
+    ) as engine:
         yield engine
 
 

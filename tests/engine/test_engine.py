@@ -23,7 +23,7 @@ QUERY = QUERIES[0]
 @pytest.fixture
 def engine(bert: Path) -> Iterator[Engine]:
     """An engine of the test's own."""
-    with load(EngineSettings(local_path=str(bert), batch_size=2)) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bert), batch_size=2)) as engine:
         yield engine
 
 
@@ -76,7 +76,7 @@ def test_the_same_pair_is_computed_once(engine: Engine) -> None:
 
 
 def test_a_bi_encoder_encodes_the_query_once(bi_encoder: Path) -> None:
-    with load(EngineSettings(local_path=str(bi_encoder))) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bi_encoder))) as engine:
         scores = engine.score("weather", ["rain", "weather", "rain"])
         # Two texts of one word with two special tokens: a document is also the query.
         assert scores.tokens == 6
@@ -144,7 +144,9 @@ def test_a_score_that_is_no_number_is_an_error(bad: float, mlx: bool, tmp_path: 
         tensors["bert.embeddings.word_embeddings.weight"][4542].fill_(bad)
 
     edit_weights(folder, poison)
-    settings = EngineSettings(local_path=str(folder), use_mlx=mlx or None, cache=True)
+    settings = EngineSettings(
+        dtype="float32", local_path=str(folder), use_mlx=mlx or None, cache=True
+    )
     with load(settings) as engine:
         clean = engine.score(QUERY, ["sun", "wind"]).values
         for _ in range(2):  # nor is it kept in the cache
@@ -155,7 +157,7 @@ def test_a_score_that_is_no_number_is_an_error(bad: float, mlx: bool, tmp_path: 
 
 
 def test_close_fails_what_waits_and_ends_the_thread(bert: Path) -> None:
-    engine = load(EngineSettings(local_path=str(bert), batch_size=2))
+    engine = load(EngineSettings(dtype="float32", local_path=str(bert), batch_size=2))
     gate = Gate(engine)
     under_way = engine.submit(QUERY, ["a"])
     gate.wait()
@@ -179,7 +181,7 @@ def test_close_fails_what_waits_and_ends_the_thread(bert: Path) -> None:
 
 
 def test_close_lets_the_model_go(bert: Path) -> None:
-    engine = load(EngineSettings(local_path=str(bert)))
+    engine = load(EngineSettings(dtype="float32", local_path=str(bert)))
     engine.score(QUERY, ["a"])
     engine.close()
     assert engine._backend is None
@@ -187,7 +189,7 @@ def test_close_lets_the_model_go(bert: Path) -> None:
 
 
 def test_max_length_and_threads(bert: Path) -> None:
-    settings = EngineSettings(local_path=str(bert), max_length=16, threads=1)
+    settings = EngineSettings(dtype="float32", local_path=str(bert), max_length=16, threads=1)
     with load(settings) as engine:
         assert engine.info.max_length == 16
         assert engine.score("a", ["word " * 100]).tokens == 16

@@ -23,7 +23,7 @@ QUERY = QUERIES[0]
 @pytest.fixture
 def engine(bert: Path) -> Iterator[Engine]:
     """An engine without a cache."""
-    with load(EngineSettings(local_path=str(bert), warmup=False)) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bert), warmup=False)) as engine:
         yield engine
 
 
@@ -121,7 +121,7 @@ def test_a_failure_is_everybodys(engine: Engine, gate: Gate) -> None:
 
 
 def test_a_document_of_two_queries_is_embedded_once(bi_encoder: Path) -> None:
-    with load(EngineSettings(local_path=str(bi_encoder), warmup=False)) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bi_encoder), warmup=False)) as engine:
         expected = [engine.score(query, ["rain", "sun"]).values for query in ("city", "sea")]
         gate = Gate(engine)
         engine.submit("another query", ["first"])

@@ -24,7 +24,7 @@ QUERY = QUERIES[0]
 @pytest.fixture
 def engine(bert: Path) -> Iterator[Engine]:
     """An engine of the test's own, which fills batches across requests."""
-    settings = EngineSettings(local_path=str(bert), batch_size=64, warmup=False)
+    settings = EngineSettings(dtype="float32", local_path=str(bert), batch_size=64, warmup=False)
     with load(settings) as engine:
         engine._schedule._limits = engine._schedule._limits._replace(fill=2048, padding=2048)
         yield engine
@@ -92,7 +92,7 @@ def test_an_error_fails_one_request_only(engine: Engine) -> None:
 
 
 def test_out_of_memory_halves_the_batch(bert: Path) -> None:
-    with load(EngineSettings(local_path=str(bert), batch_size=8)) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bert), batch_size=8)) as engine:
         expected = engine.score(QUERY, DOCUMENTS[:8]).values
         backend: Any = engine._backend
         forward = backend.launch
@@ -265,7 +265,7 @@ class Ahead:
 def test_an_asynchronous_backend_gets_the_next_batch_before_the_last_is_awaited(
     bert: Path, bert_engine: Engine
 ) -> None:
-    settings = EngineSettings(local_path=str(bert), batch_size=7)
+    settings = EngineSettings(dtype="float32", local_path=str(bert), batch_size=7)
     backend: Any = Ahead(bert_engine._backend)
     architecture, tokenizer = read_architecture(bert), bert_engine._tokenizer
     with Engine(

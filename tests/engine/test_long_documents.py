@@ -32,7 +32,9 @@ def text_of(words: int) -> str:
 @pytest.fixture(scope="module")
 def small(bert: Path) -> Iterator[Engine]:
     """A cross-encoder that reads 32 tokens: 29 of texts."""
-    settings = EngineSettings(local_path=str(bert), max_length=32, cache=True, warmup=False)
+    settings = EngineSettings(
+        dtype="float32", local_path=str(bert), max_length=32, cache=True, warmup=False
+    )
     with load(settings) as engine:
         yield engine
 
@@ -172,7 +174,9 @@ def test_a_bi_encoder_splits_behind_its_prompt(
     text, room = text_of(75), 30 - (2 if prompt else 0)
     words = text.split()
     pieces = [" ".join(words[start : start + 25]) for start in (0, 25, 50)]
-    settings = EngineSettings(local_path=str(folder), max_length=32, cache=True, warmup=False)
+    settings = EngineSettings(
+        dtype="float32", local_path=str(folder), max_length=32, cache=True, warmup=False
+    )
     options = Options(max_chunks_per_doc=3)
     with load(settings) as engine:
         for _ in range(2):  # from the vectors' cache too

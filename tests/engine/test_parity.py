@@ -56,7 +56,7 @@ def test_cross_encoders(
     cross_reference: Callable[[Path], Reference],
 ) -> None:
     folder: Path = request.getfixturevalue(kind)
-    settings = EngineSettings(local_path=str(folder), batch_size=4, **placed)  # type: ignore[arg-type]
+    settings = EngineSettings(dtype="float32", local_path=str(folder), batch_size=4, **placed)  # type: ignore[arg-type]
     check(settings, cross_reference(folder), tolerance)
 
 
@@ -67,7 +67,7 @@ def test_embedded_model(
     embedded: Path,
     bi_reference: Callable[[Path], Reference],
 ) -> None:
-    settings = EngineSettings(batch_size=4, **placed)  # type: ignore[arg-type]
+    settings = EngineSettings(dtype="float32", batch_size=4, **placed)  # type: ignore[arg-type]
     if "use_mlx" in placed:  # on a CPU, MLX needs seconds for each long text
         check(settings, bi_reference(embedded), tolerance, QUERIES[:1], DOCUMENTS[:12])
     else:
@@ -79,7 +79,9 @@ def test_any_batching_gives_the_same_scores(
     batch: tuple[int, int], xlm_roberta: Path, cross_reference: Callable[[Path], Reference]
 ) -> None:
     size, tokens = batch
-    settings = EngineSettings(local_path=str(xlm_roberta), batch_size=size, batch_tokens=tokens)
+    settings = EngineSettings(
+        dtype="float32", local_path=str(xlm_roberta), batch_size=size, batch_tokens=tokens
+    )
     check(settings, cross_reference(xlm_roberta), TORCH)
 
 
@@ -89,16 +91,16 @@ def test_bi_encoder_with_prompts_and_pooling(
 ) -> None:
     prompts = {"query": "query: ", "document": "passage: "}
     folder = make_bi_encoder(tmp_path / "bi", pooling=pooling, prompts=prompts)
-    check(EngineSettings(local_path=str(folder)), bi_reference(folder), TORCH)
+    check(EngineSettings(dtype="float32", local_path=str(folder)), bi_reference(folder), TORCH)
     if importlib.util.find_spec("mlx") is not None:
-        mlx = EngineSettings(local_path=str(folder), use_mlx=True)
+        mlx = EngineSettings(dtype="float32", local_path=str(folder), use_mlx=True)
         check(mlx, bi_reference(folder), MLX, QUERIES[:1])
 
 
 def test_dot_product_similarity(tmp_path: Path, bi_reference: Callable[[Path], Reference]) -> None:
     folder = make_bi_encoder(tmp_path / "bi", similarity_fn_name="dot")
     query, expected = QUERIES[0], bi_reference(folder)(QUERIES[0], DOCUMENTS)
-    with load(EngineSettings(local_path=str(folder))) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(folder))) as engine:
         assert engine.score(query, DOCUMENTS).values == pytest.approx(expected, rel=1e-5)
 
 
@@ -110,7 +112,7 @@ def test_activation_is_the_configured_one(
     activation: str, tmp_path: Path, cross_reference: Callable[[Path], Reference]
 ) -> None:
     folder = make_cross_encoder(tmp_path / "model", "bert", activation=activation)
-    check(EngineSettings(local_path=str(folder)), cross_reference(folder), TORCH)
+    check(EngineSettings(dtype="float32", local_path=str(folder)), cross_reference(folder), TORCH)
 
 
 @pytest.mark.parametrize("sides", [("left", 512), ("right", 33), ("right", 34), ("left", 33)])
@@ -121,16 +123,16 @@ def test_truncation(
     folder = make_cross_encoder(tmp_path / "model", "bert", max_length=length)
     path = folder / "tokenizer_config.json"
     path.write_text(path.read_text().replace("{", f'{{"truncation_side": "{side}", ', 1))
-    check(EngineSettings(local_path=str(folder)), cross_reference(folder), TORCH)
+    check(EngineSettings(dtype="float32", local_path=str(folder)), cross_reference(folder), TORCH)
 
 
 def test_sharded_and_half_precision_checkpoints(
     tmp_path: Path, bert: Path, cross_reference: Callable[[Path], Reference]
 ) -> None:
     sharded = make_cross_encoder(tmp_path / "sharded", "bert", shards=3)
-    check(EngineSettings(local_path=str(sharded)), cross_reference(bert), TORCH)
+    check(EngineSettings(dtype="float32", local_path=str(sharded)), cross_reference(bert), TORCH)
     half = make_cross_encoder(tmp_path / "half", "bert", dtype=torch.float16)
-    with load(EngineSettings(local_path=str(half))) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(half))) as engine:
         ours = engine.score(QUERIES[0], DOCUMENTS).values
         assert engine.info.dtype == "float32"
     assert ours == pytest.approx(cross_reference(bert)(QUERIES[0], DOCUMENTS), abs=0.01)

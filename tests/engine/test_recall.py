@@ -20,19 +20,21 @@ QUERY = QUERIES[0]
 @pytest.fixture
 def engine(bert: Path) -> Iterator[Engine]:
     """An engine without a cache."""
-    with load(EngineSettings(local_path=str(bert), warmup=False)) as engine:
+    with load(EngineSettings(dtype="float32", local_path=str(bert), warmup=False)) as engine:
         yield engine
 
 
 @pytest.fixture
 def remembering(bert: Path) -> Iterator[Engine]:
     """An engine with a cache."""
-    with load(EngineSettings(local_path=str(bert), cache=True, warmup=False)) as engine:
+    with load(
+        EngineSettings(dtype="float32", local_path=str(bert), cache=True, warmup=False)
+    ) as engine:
         yield engine
 
 
 def test_cache(bert: Path) -> None:
-    settings = EngineSettings(local_path=str(bert), cache=True)
+    settings = EngineSettings(dtype="float32", local_path=str(bert), cache=True)
     with load(settings) as engine:
         first = engine.score(QUERY, ["a", "b", "a"])
         again = engine.score(QUERY, ["b", "c", "a"])
@@ -102,7 +104,7 @@ def test_vectors_of_documents_are_kept(
     bi_encoder: Path, bi_reference: Callable[[Path], Reference]
 ) -> None:
     reference = bi_reference(bi_encoder)
-    settings = EngineSettings(local_path=str(bi_encoder), cache=True, warmup=False)
+    settings = EngineSettings(dtype="float32", local_path=str(bi_encoder), cache=True, warmup=False)
     with load(settings) as engine:
         gate = Gate(engine, is_open=True)
         for query in ("city", "rain", "sea"):
@@ -142,7 +144,7 @@ def test_vectors_are_bounded_and_own_their_memory() -> None:
 
 
 def test_a_bi_encoders_cache_that_is_filled_while_a_request_waits() -> None:
-    with load(EngineSettings(cache=True)) as engine:
+    with load(EngineSettings(dtype="float32", cache=True)) as engine:
         documents = ["one", "two", "three"]
         expected = engine.score(QUERY, documents)
         recall = engine._scoring.recall

@@ -72,7 +72,9 @@ def test_same_scores(
 ) -> None:
     folder = make_foreign(tmp_path / kind, kind)
     reference = cross_reference(folder)
-    with load(EngineSettings(local_path=str(folder), device="cpu", batch_size=4)) as engine:
+    with load(
+        EngineSettings(dtype="float32", local_path=str(folder), device="cpu", batch_size=4)
+    ) as engine:
         assert (engine.info.backend, engine.info.device) == ("pytorch", "cpu")
         assert engine.info.family == "cross-encoder"
         for query in QUERIES[:2]:
@@ -85,7 +87,7 @@ def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
     folder = make_foreign(tmp_path / "model", "electra")
     edit_weights(folder, lambda tensors: tensors.pop("classifier.out_proj.weight"))
     with pytest.raises(OpsError, match=r"no tensor classifier\.out_proj\.weight \(1 missing\)"):
-        load(EngineSettings(local_path=str(folder), device="cpu"))
+        load(EngineSettings(dtype="float32", local_path=str(folder), device="cpu"))
 
 
 def test_an_architecture_that_transformers_does_not_know(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_an_architecture_that_transformers_does_not_know(tmp_path: Path) -> None
     path = folder / "config.json"
     path.write_text(path.read_text().replace('"electra"', '"electra-of-tomorrow"'))
     with pytest.raises(OpsError, match="cannot load ElectraForSequenceClassification"):
-        load(EngineSettings(local_path=str(folder), device="cpu"))
+        load(EngineSettings(dtype="float32", local_path=str(folder), device="cpu"))
 
 
 def test_without_transformers_the_extra_is_named(
@@ -102,5 +104,5 @@ def test_without_transformers_the_extra_is_named(
     folder = make_foreign(tmp_path / "model", "electra")
     monkeypatch.setitem(sys.modules, "transformers", None)  # what a failing import looks like
     with pytest.raises(OpsError, match="needs transformers, which is not installed") as caught:
-        load(EngineSettings(local_path=str(folder), device="cpu"))
+        load(EngineSettings(dtype="float32", local_path=str(folder), device="cpu"))
     assert "opsconsole[transformers]" in caught.value.hint

@@ -40,8 +40,11 @@ def until(condition: Callable[[], Any], what: str = "", deadline: float = DEADLI
 
 
 def clean_environ() -> dict[str, str]:
-    """This process's environment without anything that would settle a server."""
-    return {
+    """This process's environment without anything that would settle a server.
+
+    But for the precision: what ``auto`` takes depends on the processor and on how busy it is.
+    """
+    return {"DTYPE": "float32"} | {
         name: value
         for name, value in os.environ.items()
         if name not in VARIABLES and not name.startswith("OPSCONSOLE_")

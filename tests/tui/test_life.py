@@ -68,7 +68,8 @@ async def test_start_watch_rank_tail_check_and_stop(tmp_path: Path) -> None:
             embedded, served = app.screen.rankings
             assert [i for i, _ in embedded.results] == [i for i, _ in served.results]
             for (_, a), (_, b) in zip(embedded.results, served.results, strict=True):
-                assert a == pytest.approx(b, abs=1e-5)
+                # Each may have taken a reduced precision: which, depends on the processor.
+                assert a == pytest.approx(b, abs=0.02)
 
             await pilot.press("escape", "escape")
             await wait_for(pilot, lambda: app.current_mode == "servers")
