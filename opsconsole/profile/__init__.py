@@ -2,6 +2,7 @@
 
 from opsconsole.profile.document import json_schema
 from opsconsole.profile.find import available, find, load, load_file
+from opsconsole.profile.loads import LoadDoc
 from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel
 from opsconsole.profile.problems import Problem, ProfileError
 from opsconsole.profile.secret import Secret
@@ -9,6 +10,7 @@ from opsconsole.profile.show import as_data, as_yaml
 
 __all__ = [
     "DaemonSpec",
+    "LoadDoc",
     "Problem",
     "Profile",
     "ProfileError",

@@ -11,45 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-Kind = Literal["duration", "ratio", "size", "secret", "name", "env"]
-
-
-def _kind(kind: Kind, schema: dict[str, Any]) -> Meta:
-    return Meta(extra={"kind": kind}, extra_json_schema=schema)
-
-
-Duration = Annotated[
-    float,
-    _kind("duration", {"x-type": "string", "pattern": r"^(\d+(\.\d+)?(us|ms|s|m|h|d))+$",
-                       "examples": ["500ms", "30s", "2m"]}),
-]  # fmt: skip
-Ratio = Annotated[
-    float,
-    _kind("ratio", {"x-type": ["string", "number"], "examples": ["99%", 0.99]}),
-]
-Size = Annotated[
-    int,
-    _kind("size", {"x-type": ["string", "integer"], "examples": ["10MB", "64MiB"]}),
-]
-Name = Annotated[
-    str,
-    _kind("name", {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}),
-]
-SecretRef = Annotated[
-    Any,
-    _kind("secret", {
-        "description": "${NAME} takes it from the environment, {file: PATH} from a file",
-        "oneOf": [
-            {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"},
-            {"type": "object", "properties": {"file": {"type": "string"}},
-             "required": ["file"], "additionalProperties": False},
-        ],
-    }),
-]  # fmt: skip
-Environment = Annotated[
-    dict[str, str],
-    _kind("env", {"x-additionalProperties": {"type": ["string", "number", "boolean"]}}),
-]  # fmt: skip
+from opsconsole.profile.loads import LoadDoc
+from opsconsole.profile.scalars import Duration, Environment, Name, Ratio, SecretRef, Size
 
 Stage = Literal["development", "staging", "production"]
 ServerKind = Literal["own", "http"]
@@ -150,6 +113,10 @@ class ProfileDoc(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[Stage, Meta(description="production is read-only until unlocked")] | UnsetType
     ) = UNSET
     defaults: DefaultsDoc | UnsetType = UNSET
+    loads: (
+        Annotated[tuple[LoadDoc, ...], Meta(description="load tests, run by their name")]
+        | UnsetType
+    ) = UNSET
 
 
 def json_schema() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from opsconsole.profile.document import Backend, Device, Restart, ServerKind, Stage
+from opsconsole.profile.loads import LoadDoc
 from opsconsole.profile.secret import Secret
 
 Seconds = float
@@ -72,6 +73,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     servers: tuple[Server, ...]
     title: str = ""
     environment: Stage = "development"
+    loads: tuple[LoadDoc, ...] = ()
     path: Path | None = None
 
     @property
@@ -82,3 +84,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     def server(self, name: str) -> Server | None:
         """The server called ``name``, if there is one."""
         return next((server for server in self.servers if server.name == name), None)
+
+    def load(self, name: str) -> LoadDoc | None:
+        """The load test called ``name``, if there is one."""
+        return next((load for load in self.loads if load.name == name), None)

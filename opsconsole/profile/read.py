@@ -14,14 +14,19 @@ import yaml
 from msgspec import Meta, UnsetType
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from opsconsole.profile import units
+from opsconsole.profile import loads, units
 from opsconsole.profile.document import ProfileDoc
 from opsconsole.profile.problems import Problem, ProfileError, nearest
 from opsconsole.profile.secret import Secret
+from opsconsole.profile.threshold import parse_threshold
 
 Places = dict[tuple[str | int, ...], tuple[int, int]]
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAMES = {
+    "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "an environment variable"),
+    "headers": (loads.TOKEN, "a header"),
+}
 _BAD = object()
 
 
@@ -64,14 +69,14 @@ class _Builder:
     def build(self, wanted: Any, node: Node, path: tuple[str | int, ...]) -> Any:
         """The value of type ``wanted`` at ``node``, or ``_BAD`` with a problem noted."""
         self.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        wanted, meta = _unwrap(wanted)
+        wanted, meta = unwrap(wanted)
         kind = next((m.extra["kind"] for m in meta if m.extra and "kind" in m.extra), None)
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
             return self._struct(wanted, node, path)
         if get_origin(wanted) is tuple:
             return self._sequence(get_args(wanted)[0], node, path)
-        if kind == "env":
-            return self._environment(node, path)
+        if kind in ("env", "headers"):
+            return self._names(kind, node, path)
         value = self._plain(node)
         if value is _BAD:
             return self._problem(node, path, "a value is nested too strangely to be read")
@@ -117,17 +122,18 @@ class _Builder:
         items = [self.build(wanted, item, (*path, i)) for i, item in enumerate(node.value)]
         return _BAD if _BAD in items else tuple(items)
 
-    def _environment(self, node: Node, path: tuple[str | int, ...]) -> Any:
+    def _names(self, kind: str, node: Node, path: tuple[str | int, ...]) -> Any:
         if not isinstance(node, MappingNode):
             return self._problem(node, path, f"expected names and values, got {_kind_of(node)}")
+        pattern, what = _NAMES[kind]
         self._refuse_duplicates(node, path)
         out: dict[str, str] = {}
         for key_node, value_node in self._pairs(node):
             name = str(key_node.value)
             here = (*path, name)
             self.places[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                self._problem(key_node, here, "not the name of an environment variable")
+            if not pattern.fullmatch(name):
+                self._problem(key_node, here, f"not the name of {what}")
             elif not isinstance(value_node, ScalarNode):
                 self._problem(value_node, here, f"expected one value, got {_kind_of(value_node)}")
             else:
@@ -165,6 +171,9 @@ class _Builder:
             "size": units.parse_size,
             "secret": lambda v: Secret.parse(v, self.folder),
             "name": _parse_name,
+            "rate": units.parse_rate,
+            "lengths": loads.parse_lengths,
+            "threshold": lambda v: parse_threshold(v).text,
         }
         try:
             return parsers[kind](value)
@@ -195,7 +204,7 @@ def _parse_name(value: Any) -> str:
     raise ValueError("expected a name of letters, digits, dots, dashes and underscores, at most 64")
 
 
-def _unwrap(wanted: Any) -> tuple[Any, list[Meta]]:
+def unwrap(wanted: Any) -> tuple[Any, list[Meta]]:
     """The bare type and its metadata, through Annotated and ``X | UnsetType`` in any order."""
     meta: list[Meta] = []
     while True:

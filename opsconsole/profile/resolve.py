@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import UNSET
 
 from opsconsole.profile.document import (
@@ -15,8 +17,9 @@ from opsconsole.profile.document import (
     ServerDoc,
     ServiceLevelDoc,
 )
+from opsconsole.profile.loads import LoadDoc, LoadMode, faults, written
 from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel
-from opsconsole.profile.problems import Problem, ProfileError
+from opsconsole.profile.problems import Problem, ProfileError, nearest
 from opsconsole.profile.read import Places, dotted
 
 _LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
@@ -26,7 +29,8 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
     """The profile.
 
     Raises:
-        ProfileError: two servers of one name, two daemons on one port, a URL that cannot be used.
+        ProfileError: two servers of one name, two daemons on one port, a URL that cannot be used,
+            a load test that contradicts itself.
     """
     problems: list[Problem] = []
 
@@ -50,7 +54,7 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
                 f"{entry.name!r} is already the name of servers[{names[entry.name]}]",
             )
         names.setdefault(entry.name, i)
-        wrong = _check_url(entry.url)
+        wrong = check_url(entry.url)
         if wrong:
             problem((*here, "url"), *wrong)
             continue
@@ -89,6 +93,7 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
                 problem((*daemon, "restart_on_degraded"), "contradicts restart: never",
                         "remove one of them")  # fmt: skip
         servers.append(server)
+    loads = tuple(_loads(document.loads or (), names, path, problem))
     if problems:
         raise ProfileError(file, problems)
     return Profile(
@@ -96,11 +101,48 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
         title=document.title or "",
         environment=document.environment or "development",
         servers=tuple(servers),
+        loads=loads,
         path=path,
     )
 
 
-def _check_url(url: str) -> tuple[str, str] | None:
+def _loads(
+    loads: tuple[LoadDoc, ...],
+    servers: dict[str, int],
+    path: Path | None,
+    problem: Callable[..., None],
+) -> Iterator[LoadDoc]:
+    """The load tests, with the files they replay found from the profile's folder."""
+    names: dict[str, int] = {}
+    for i, load in enumerate(loads):
+        here: tuple[str | int, ...] = ("loads", i)
+        if load.name in names:
+            problem(
+                (*here, "name"),
+                f"{load.name!r} is already the name of loads[{names[load.name]}]",
+            )
+        names.setdefault(load.name, i)
+        if load.name in LoadMode.__args__:  # type: ignore[attr-defined]
+            problem((*here, "name"), f"{load.name!r} is the name of a mode",
+                    f"such as my-{load.name}")  # fmt: skip
+        chosen: tuple[str, ...] = written(load).get("servers", ())
+        if load.servers == ():
+            problem((*here, "servers"), "there is no server", "remove the key for the first one")
+        for j, name in enumerate(chosen):
+            if name not in servers:
+                problem((*here, "servers", j), f"there is no server {name!r}",
+                        nearest(name, servers))  # fmt: skip
+            elif name in chosen[:j]:
+                problem((*here, "servers", j), f"{name!r} is already in the list")
+        for key, message, hint in faults(load):
+            problem((*here, *key), message, hint)
+        if path is not None and load.replay is not UNSET:
+            replay = path.resolve().parent / Path(load.replay).expanduser()
+            load = msgspec.structs.replace(load, replay=str(replay))
+        yield load
+
+
+def check_url(url: str) -> tuple[str, str] | None:
     """What is wrong with a URL and the hint, or None."""
     try:
         parts = urlsplit(url)

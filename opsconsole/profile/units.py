@@ -11,6 +11,7 @@ _SIZE = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
+_RATE_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)")
 _SIZE_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?i?B)")
 
 
@@ -57,6 +58,22 @@ def parse_size(value: object) -> int:
     raise ValueError("expected a size such as 10MB, 64MiB or a number of bytes")
 
 
+def parse_rate(value: object) -> float:
+    """A number a second from ``50``, ``"50/s"``, ``"600/m"``, ``"36000/h"``.
+
+    Raises:
+        ValueError: anything else, or more than a million a second.
+    """
+    rate: float | None = None
+    if isinstance(value, str) and (match := _RATE_TEXT.fullmatch(value.strip())):
+        rate = float(match[1]) / _DURATION[match[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        rate = float(value)
+    if rate is None or not 0 <= rate <= 1e6:
+        raise ValueError("expected a rate such as 50/s or 600/m, at most 1000000/s")
+    return rate
+
+
 def format_duration(seconds: float) -> str:
     """The shortest exact way to write a duration in a profile: ``0.5`` → ``500ms``."""
     if seconds == 0:
@@ -71,6 +88,11 @@ def format_duration(seconds: float) -> str:
 def format_ratio(ratio: float) -> str:
     """A share as people write it: ``0.995`` → ``99.5%``."""
     return f"{ratio * 100:.10g}%"
+
+
+def format_rate(rate: float) -> str:
+    """A number a second as people write it: ``50/s``."""
+    return f"{rate:.10g}/s"
 
 
 def format_size(size: int) -> str:
