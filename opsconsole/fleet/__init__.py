@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opsconsole.fleet.buckets import delta, merge, quantile
     from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
-    from opsconsole.fleet.http import Answer, Client, FetchError, client_for, fetch
+    from opsconsole.fleet.http import (
+        Answer,
+        Client,
+        FetchError,
+        client_for,
+        fetch,
+        header_value,
+    )
     from opsconsole.fleet.poller import poll, watch
     from opsconsole.fleet.reranking import Ranked, rerank
     from opsconsole.fleet.snapshot import (
@@ -43,6 +50,7 @@ __all__ = [
     "client_for",
     "delta",
     "fetch",
+    "header_value",
     "merge",
     "poll",
     "quantile",
@@ -51,7 +59,7 @@ __all__ = [
 ]
 _HOMES = {
     "history": ("Figures", "FleetFigures", "History", "Point", "aggregate"),
-    "http": ("Answer", "Client", "FetchError", "client_for", "fetch"),
+    "http": ("Answer", "Client", "FetchError", "client_for", "fetch", "header_value"),
     "poller": ("poll", "watch"),
     "reranking": ("Ranked", "rerank"),
     "buckets": ("delta", "merge", "quantile"),

@@ -74,7 +74,7 @@ class Client:
         self._base = parts.path
         self._headers = [(b"accept", b"application/json"), (b"user-agent", b"opsconsole")]
         if server.api_key is not None:
-            self._headers.append((b"authorization", b"Bearer " + _header_value(server.api_key)))
+            self._headers.append((b"authorization", b"Bearer " + header_value(server.api_key)))
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_tls() if parts.scheme == "https" else None,
             max_connections=4,
@@ -114,9 +114,13 @@ class Client:
         return host + b":" + str(self._port).encode()
 
 
-def _header_value(secret: Secret) -> bytes:
+def header_value(secret: Secret) -> bytes:
     """The secret for a header. One that no header can carry is refused here, because the error
-    of the HTTP library would repeat it."""
+    of the HTTP library would repeat it.
+
+    Raises:
+        OpsError: it cannot be had, or no header can carry it.
+    """
     value = secret.reveal()
     if not (value.isascii() and value.isprintable()):
         raise OpsError(f"secret {secret.source} holds characters that no header can carry")

@@ -1,0 +1,93 @@
+"""A run as JUnit XML: a case a threshold, and one for the run itself."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from opsconsole.load.records import Judgement, Run
+from opsconsole.load.summary import failed, measure, sentence, span, verdict
+from opsconsole.text import clean_line
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def as_junit(run: Run) -> str:
+    """The file. An INVALID run is an error of the case ``run``, and its thresholds are skipped:
+    they were not judged; a run that was stopped is a failure of it."""
+    result = run.measured()
+    seconds = f"{result.seconds if result else 0.0:.3f}"
+    invalid = verdict(run) == "invalid"
+    suite = ElementTree.Element(
+        "testsuite",
+        name=_safe(f"opsconsole load {run.plan.name}"),
+        tests=str(1 + len(run.judgements)),
+        failures=str(
+            int(bool(run.stopped) and not invalid)
+            + (0 if invalid else sum(not judged.passed for judged in run.judgements))
+        ),
+        errors=str(int(invalid)),
+        skipped=str(len(run.judgements) if invalid else 0),
+        time=seconds,
+    )
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (
+        ("id", run.id),
+        ("profile", run.profile),
+        ("fingerprint", run.fingerprint),
+        ("servers", ", ".join(facts.url for facts in run.servers.values())),
+    ):
+        ElementTree.SubElement(properties, "property", name=name, value=_safe(value))
+    case = _case(suite, run, "run", seconds)
+    if invalid:
+        ElementTree.SubElement(case, "error", message=_safe(run.invalid[0])).text = _safe(
+            "INVALID\n" + "\n".join(f"- {reason}" for reason in run.invalid)
+        )
+    elif run.stopped:
+        ElementTree.SubElement(case, "failure", message=_safe(f"stopped: {run.stopped}"))
+    ElementTree.SubElement(case, "system-out").text = _safe(_facts(run))
+    for judged in run.judgements:
+        case = _case(suite, run, judged.threshold, "0.000")
+        if invalid:
+            ElementTree.SubElement(case, "skipped", message="the run is invalid")
+        elif judged.passed:
+            ElementTree.SubElement(case, "system-out").text = _safe(_seen(judged))
+        else:
+            ElementTree.SubElement(case, "failure", message=_safe(_seen(judged)))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ElementTree.Element, run: Run, name: str, seconds: str) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite,
+        "testcase",
+        classname=_safe(f"{run.profile}.{run.plan.name}"),
+        name=_safe(name),
+        time=seconds,
+    )
+
+
+def _seen(judged: Judgement) -> str:
+    if judged.observed is None:
+        return f"{judged.threshold}: nothing to measure"
+    return f"{judged.metric} was {measure(judged.metric, judged.observed)}"
+
+
+def _facts(run: Run) -> str:
+    result = run.measured()
+    if result is None:
+        return sentence(run)
+    totals = result.all()
+    return (
+        f"{sentence(run)}: {totals.ended} requests in {span(result.seconds)}, "
+        f"{failed(totals)} failed"
+    )
+
+
+def _safe(text: str) -> str:
+    """Clean text of characters that XML 1.0 allows."""
+    lines = "\n".join(clean_line(line, 400) for line in text.splitlines())
+    return _FORBIDDEN.sub("\ufffd", lines)

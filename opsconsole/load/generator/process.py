@@ -1,0 +1,239 @@
+"""The generator process: messages in, frames out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+import signal
+import sys
+import traceback
+from time import monotonic_ns, process_time_ns
+from typing import Any, NoReturn
+
+import msgspec
+
+from opsconsole.errors import OpsError
+from opsconsole.load.generator.course import Course, Sending
+from opsconsole.load.generator.pool import Flight, Pool
+from opsconsole.load.messages import (
+    FRAME,
+    HEADER_BYTES,
+    Begin,
+    Broken,
+    Control,
+    FromGenerator,
+    PhasesEnded,
+    Ready,
+    Setup,
+    Stop,
+    pack,
+    to_generator,
+)
+from opsconsole.load.work import Requests
+from opsconsole.text import clean_line
+
+MESSAGE_LIMIT = 256 << 20
+
+
+class Generator(asyncio.Protocol):
+    """Speaks with the console over two pipes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, out: int) -> None:
+        self._loop = loop
+        self._out = out
+        self._writer: asyncio.WriteTransport | None = None
+        self._data = bytearray()
+        self._sending: Sending | None = None
+        self._course: Course | None = None
+        self._wall = monotonic_ns()
+        self._busy = process_time_ns()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect to the pipes."""
+        writer, _ = await self._loop.connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(self._out, "wb", buffering=0, closefd=False)
+        )
+        self._writer = writer
+        await self._loop.connect_read_pipe(lambda: self, sys.stdin)
+
+    # From the console.
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        while len(self._data) >= HEADER_BYTES:
+            size = int.from_bytes(self._data[:HEADER_BYTES], "big")
+            if size > MESSAGE_LIMIT:
+                self.broken("a message of the console is too long")
+            if len(self._data) < HEADER_BYTES + size:
+                return
+            body = bytes(self._data[HEADER_BYTES : HEADER_BYTES + size])
+            del self._data[: HEADER_BYTES + size]
+            try:
+                self._take(to_generator.decode(body))
+            except msgspec.DecodeError as error:
+                self.broken(f"a message of the console is none: {error}")
+            except OpsError as error:
+                self.broken(str(error))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        os._exit(0)  # the console is gone: nobody to tell, and nothing to keep
+
+    def _take(self, message: Setup | Begin | Control | Stop) -> None:
+        match message:
+            case Setup():
+                self._setup(message)
+            case Begin():
+                self._begin(message)
+            case Control():
+                if self._course is not None:
+                    self._course.control(message)
+            case Stop():
+                if self._course is not None:
+                    self._course.stop(message, monotonic_ns())
+
+    def _setup(self, setup: Setup) -> None:
+        if self._sending is not None:
+            self.broken("set up twice")
+        if not setup.targets:
+            self.broken("no server to send to")
+        requests = Requests(setup)
+        flight = Flight(self._loop, setup.timeout)
+        pools = [
+            Pool(
+                self._loop,
+                flight,
+                target,
+                number,
+                check_tls=setup.check_tls,
+                upstream_header=setup.upstream_header,
+                bodiless=setup.work.dialect == "http" and setup.work.method.upper() == "HEAD",
+            )
+            for number, target in enumerate(setup.targets)
+        ]
+        self._sending = Sending(
+            loop=self._loop,
+            requests=requests,
+            flight=flight,
+            pools=pools,
+            names=tuple(target.name for target in setup.targets),
+            share=setup.share,
+            shares=setup.shares,
+            max_in_flight=max(1, -(-setup.max_in_flight // setup.shares)),
+            seed=setup.work.seed,
+        )
+        task = self._loop.create_task(self._ready(requests, pools))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ready(self, requests: Requests, pools: list[Pool]) -> None:
+        for pool in pools:
+            await pool.resolve()
+        # The pool of requests lives for ever: no collection need look at it. What is left are
+        # connections that come and go, and those are found by the young generations.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        name = type(self._loop).__module__.partition(".")[0]
+        self._send(Ready(loop=name, requests=requests.count, size=requests.size))
+        self._wall, self._busy = monotonic_ns(), process_time_ns()
+        self._loop.call_later(FRAME, self._tick)
+
+    def _begin(self, begin: Begin) -> None:
+        if self._sending is None:
+            self.broken("to begin before it is set up")
+        if self._course is not None:
+            self.broken("to begin while phases run")
+        for phase in begin.phases:
+            if phase.is_open and phase.rate is None and phase.arrivals != "recorded":
+                self.broken(f"phase {phase.name}: neither a concurrency nor a rate")
+            if phase.duration is None and phase.requests is None and phase.arrivals != "recorded":
+                self.broken(f"phase {phase.name}: neither a duration nor a number of requests")
+        self._course = Course(self._sending, begin, self._ended)
+
+    # To the console.
+
+    def _tick(self) -> None:
+        self._loop.call_later(FRAME, self._tick)
+        # A console that does not read gets longer frames later: nothing piles up here.
+        if self._course is not None and self._writer is not None:
+            if not self._writer.get_write_buffer_size():
+                self._frames(self._course)
+        else:
+            self._wall, self._busy = monotonic_ns(), process_time_ns()
+
+    def _frames(self, course: Course) -> None:
+        now, busy = monotonic_ns(), process_time_ns()
+        cpu = (busy - self._busy) / max(1, now - self._wall)
+        self._wall, self._busy = now, busy
+        ends = [end for _, end in course.spans]
+        for place, recorder in enumerate(course.recorders):
+            # What comes in after a phase's end belongs to it, but not to its time.
+            frame = recorder.cut(ends[place] if place < len(ends) else now, min(1.0, cpu))
+            if frame is not None:
+                self._send(frame)
+
+    def _ended(self) -> None:
+        course, self._course = self._course, None
+        assert course is not None
+        self._frames(course)
+        self._send(PhasesEnded(spans=tuple(course.spans)))
+
+    def _send(self, message: FromGenerator) -> None:
+        assert self._writer is not None
+        self._writer.write(pack(message))
+
+    def broken(self, text: str) -> NoReturn:
+        """Tell why it cannot go on, and end."""
+        data = pack(Broken(text=clean_line(text, 500)))
+        os.set_blocking(self._out, True)
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._out, data) :]
+        os._exit(1)
+
+    def unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error that nobody handles. Those of the system are told to the connections too."""
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            return
+        if isinstance(error, OpsError):
+            self.broken(str(error))
+        if error is not None:
+            traceback.print_exception(error)
+        self.broken(f"unexpected: {error!r}" if error else f"unexpected: {context.get('message')}")
+
+
+def main(argv: list[str]) -> None:
+    """Run until the input ends. ``argv``: ``asyncio`` to do without uvloop."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the terminal sends it to all; the console decides
+    # Whatever prints must not do so between messages.
+    out = os.dup(1)
+    os.dup2(2, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a lower bound of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    loop = _make_loop(plain="asyncio" in argv)
+    asyncio.set_event_loop(loop)
+    generator = Generator(loop, out)
+    loop.set_exception_handler(generator.unexpected)
+    loop.run_until_complete(generator.start())
+    loop.run_forever()
+
+
+def _make_loop(*, plain: bool) -> asyncio.AbstractEventLoop:
+    if not plain:
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return loop
+    return asyncio.new_event_loop()

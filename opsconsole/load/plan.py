@@ -1,0 +1,139 @@
+"""A load test as it is to be run: what is sent, to whom, how fast, and what is expected of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Seconds = float
+Mode = Literal[
+    "load", "throughput", "stress", "latency", "soak", "ramp", "spike", "rate", "search", "replay"
+]
+Dialect = Literal["own", "cohere", "jina", "tei", "vllm", "nim", "http"]
+Arrivals = Literal["constant", "poisson", "recorded"]
+
+MODES: tuple[Mode, ...] = Mode.__args__  # type: ignore[attr-defined]
+DIALECTS: tuple[Dialect, ...] = Dialect.__args__  # type: ignore[attr-defined]
+
+
+class Lengths(Struct, frozen=True):
+    """How many tokens (or documents): ``fixed`` first; ``uniform`` from first to second;
+    ``lognormal`` with median first and sigma second."""
+
+    kind: Literal["fixed", "uniform", "lognormal"] = "fixed"
+    first: float = 1
+    second: float = 0
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """What is sent.
+
+    Attributes:
+        repeat: Share (0..1) of pairs that were sent before, for caches.
+        check: Share (0..1) of the answers whose body is checked; the status always is.
+        replay: A JSONL file of bodies instead of made ones; each line a body, or an object with
+            ``body`` and, for ``recorded`` arrivals, ``at`` in seconds.
+        method, path, body, headers: The request of the dialect ``http``; ``path`` also overrides
+            the route of another dialect, and ``headers`` go with every request.
+    """
+
+    dialect: Dialect = "own"
+    documents: Lengths = Lengths("fixed", 10)
+    document_tokens: Lengths = Lengths("lognormal", 70, 0.5)
+    query_tokens: Lengths = Lengths("uniform", 4, 16)
+    seed: int = 1
+    repeat: float = 0.0
+    top_n: int | None = None
+    model: str = ""
+    check: float = 1.0
+    replay: str = ""
+    method: str = "GET"
+    path: str = ""
+    body: str = ""
+    headers: dict[str, str] = {}
+
+
+class Phase(Struct, frozen=True, kw_only=True):
+    """A stretch of a run with one law of sending.
+
+    Closed loop: ``concurrency`` clients, each sends after its last answer and ``think`` seconds.
+    Open loop: ``rate`` requests a second (to ``rate_end``, linearly, over ``duration``), whatever
+    the server does. Ends after ``duration`` seconds or ``requests`` requests, whichever is first.
+    """
+
+    name: str
+    measured: bool = True
+    duration: Seconds | None = None
+    requests: int | None = None
+    concurrency: int | None = None
+    think: Seconds = 0.0
+    rate: float | None = None
+    rate_end: float | None = None
+    arrivals: Arrivals = "constant"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are sent by a schedule."""
+        return self.concurrency is None
+
+
+class Steps(Struct, frozen=True, kw_only=True):
+    """The stress test: closed-loop steps from ``start`` to ``most`` clients, doubling, of
+    ``requests`` requests or ``duration`` seconds each, until a step breaks the thresholds."""
+
+    start: int = 1
+    most: int = 64
+    requests: int | None = None
+    duration: Seconds | None = 10.0
+
+
+class Search(Struct, frozen=True, kw_only=True):
+    """The search for the highest rate that keeps the thresholds: doubling from ``start``, then
+    bisection until the bracket is within ``tolerance`` (a share), each probe ``duration`` seconds
+    after ``warmup``; the answer is then confirmed by ``confirm`` further probes."""
+
+    start: float = 1.0
+    most: float = 100_000.0
+    tolerance: float = 0.1
+    duration: Seconds = 10.0
+    warmup: Seconds = 2.0
+    confirm: int = 2
+    arrivals: Arrivals = "poisson"
+
+
+class Abort(Struct, frozen=True):
+    """Stop the run when ``threshold`` is broken over the last ``window`` seconds in ``after``
+    consecutive ticks."""
+
+    threshold: str
+    window: Seconds = 10.0
+    after: int = 3
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A whole load test.
+
+    Attributes:
+        servers: Names of the profile's servers that are loaded in turn; empty: its first.
+        phases: What is run, in order; a search or stress test makes its own after them.
+        thresholds: Such as ``p95 < 500ms``; empty: the service levels of the servers.
+        timeout: Longest time of one request, seconds.
+        max_in_flight: Open loop only: what would go beyond is not sent, but counted as dropped.
+        upstream_header: The answer's header that names the server behind a load balancer.
+        processes: Generator processes; 0 lets the rate and the cores decide.
+    """
+
+    name: str
+    mode: Mode
+    servers: tuple[str, ...] = ()
+    work: Work = Work()
+    phases: tuple[Phase, ...] = ()
+    steps: Steps | None = None
+    search: Search | None = None
+    thresholds: tuple[str, ...] = ()
+    aborts: tuple[Abort, ...] = ()
+    timeout: Seconds = 30.0
+    max_in_flight: int = 1000
+    upstream_header: str = ""
+    processes: int = 0

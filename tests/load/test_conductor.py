@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from opsconsole.errors import UsageError
+from opsconsole.load.conductor import (
+    Overrun,
+    Probe,
+    conduct,
+    confidence,
+    growth,
+    interval,
+    standing,
+)
+from opsconsole.load.modes import plan_for
+from opsconsole.load.plan import Phase, Plan, Search
+from opsconsole.load.records import Client, Conclusion, PhaseResult, Tick, Totals
+from opsconsole.profile.threshold import Threshold, parse_threshold
+
+Serve = Callable[[Sequence[Phase]], list[PhaseResult]]
+FAST = [parse_threshold("p95 < 500ms")]
+GOOD = [parse_threshold("success_rate > 99%")]
+
+
+def result(
+    phase: Phase, times: Sequence[float], errors: int = 0, client: Client | None = None
+) -> PhaseResult:
+    ended = len(times) + errors
+    totals = Totals(sent=ended, ended=ended, good=len(times))
+    if errors:
+        totals.errors["HTTP 503 queue_full"] = errors
+    for histogram in (totals.response, totals.service):
+        histogram.record(int(seconds * 1e9) for seconds in times)
+    seconds = phase.duration or 10.0
+    return PhaseResult(
+        phase=phase, seconds=seconds, totals={"a": totals}, client=client or Client(due=ended)
+    )
+
+
+def queue(capacity: float, seed: int = 1) -> Serve:
+    """A server that answers one after the other, each in ``1 / capacity`` seconds, any number
+    waiting; closed loops by the law of a queue of all clients."""
+    chance = random.Random(seed)
+
+    def serve(phases: Sequence[Phase]) -> list[PhaseResult]:
+        free, begin, results = 0.0, 0.0, []
+        for phase in phases:
+            if phase.concurrency is not None:
+                results.append(result(phase, [phase.concurrency / capacity] * 100))
+                continue
+            assert phase.rate is not None
+            assert phase.duration is not None
+            moment, times = begin, []
+            while (moment := moment + chance.expovariate(phase.rate)) < begin + phase.duration:
+                free = max(free, moment) + 1 / capacity
+                times.append(free - moment)
+            begin += phase.duration
+            results.append(result(phase, times))
+        return results
+
+    return serve
+
+
+def run(
+    plan: Plan, thresholds: Sequence[Threshold], serve: Serve, probes: int = 1000
+) -> tuple[Conclusion | None, list[tuple[Phase, ...]]]:
+    """What is concluded, and what was run; told to stop after ``probes``."""
+    conductor = conduct(plan, thresholds)
+    ran = [next(conductor)]
+    try:
+        while True:
+            results = serve(ran[-1]) if len(ran) <= probes else []
+            ran.append(conductor.send(results))
+    except StopIteration as end:
+        found: Conclusion | None = end.value
+        return found, ran
+
+
+def test_a_static_plan_is_run_as_it_is() -> None:
+    plan = plan_for("load", numbers=[100, 4])
+    assert run(plan, [], queue(100)) == (None, [plan.phases])
+
+
+@pytest.mark.parametrize("capacity", [20.0, 100.0, 1234.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_search_finds_the_capacity(capacity: float, seed: int) -> None:
+    found, ran = run(plan_for("search"), FAST, queue(capacity, seed))
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.value == found.low
+    # With 50 ms a request 500 ms are a queue of ten: well below the capacity.
+    assert 0.6 * capacity < found.low <= found.high < 1.15 * capacity
+    assert found.high <= 1.1001 * found.low
+    assert "is the highest rate that held: p95 < 500ms" in found.text
+    assert "it breaks at" in found.text
+    assert "confidence" in found.text
+    assert len(ran) < 40
+
+
+def test_every_probe_has_its_own_warm_up_that_is_not_measured() -> None:
+    _, ran = run(plan_for("search", warmup="3s", duration="5s"), FAST, queue(100))
+    assert [phase.measured for phase in ran[0]] == [False]
+    for warm, probe in ran[1:]:
+        assert (warm.measured, warm.duration) == (False, 3.0)
+        assert probe.measured
+        assert warm.rate == probe.rate
+        assert warm.arrivals == probe.arrivals == "poisson"
+        assert 5 <= (probe.duration or 0) <= 15
+    _, ran = run(plan_for("search", warmup=0), FAST, queue(100))
+    assert all(len(phases) == 1 for phases in ran)
+
+
+def test_a_search_that_starts_too_high_goes_down() -> None:
+    found, _ = run(plan_for("search", numbers=[400]), FAST, queue(20))
+    assert found is not None
+    assert found.low is not None
+    assert 10 < found.low < 21
+
+
+def test_nothing_holds() -> None:
+    found, ran = run(
+        plan_for("search"), FAST, lambda phases: [result(p, [9.0] * 9) for p in phases]
+    )
+    assert found is not None
+    assert (found.value, found.low) == (None, None)
+    assert "not even 0.05/s held: p95 < 500ms" in found.text
+    assert len(ran) < 15
+
+
+def test_nothing_breaks() -> None:
+    plan = Plan(name="s", mode="search", search=Search(start=1.0, most=50.0))
+    found, _ = run(plan, FAST, queue(10_000))
+    assert found is not None
+    assert (found.value, found.high) == (50.0, None)
+    assert "50/s held, the most that was tried" in found.text
+
+
+def test_one_break_by_chance_does_not_decide() -> None:
+    server, calls = queue(1000), [0]
+
+    def hiccup(phases: Sequence[Phase]) -> list[PhaseResult]:
+        calls[0] += 1
+        if calls[0] == 4:
+            return [result(phase, [2.0] * 50) for phase in phases]
+        return server(phases)
+
+    found, _ = run(plan_for("search"), FAST, hiccup)
+    assert found is not None
+    assert found.low is not None
+    assert found.low > 800
+
+
+def test_growth_without_end_breaks_what_the_thresholds_let_pass() -> None:
+    found, _ = run(plan_for("search"), GOOD, queue(200))
+    assert found is not None
+    assert found.low is not None
+    assert 150 < found.low < 230
+    assert "in flight grew by" in found.text
+
+
+def test_growth() -> None:
+    warm = Phase(name="w", measured=False, duration=2.0, rate=100.0)
+    probe = Phase(name="p", duration=10.0, rate=100.0)
+    assert growth([result(warm, [0.01]), result(probe, [0.9])]) == pytest.approx(14.8, rel=0.01)
+    assert growth([result(warm, [0.01]), result(probe, [0.02])]) == 0
+    assert growth([result(warm, [0.9]), result(probe, [0.01])]) == 0
+    assert growth([result(warm, []), result(probe, [0.9])]) == 0
+    assert growth([result(probe, [0.9])]) == 0
+    closed = Phase(name="w", requests=5, concurrency=1)
+    assert growth([result(closed, [0.01]), result(probe, [0.9])]) == 0
+
+
+def overrun(in_flight: Sequence[int], due: int = 100) -> list[str | None]:
+    watch = Overrun()
+    return [
+        watch.take(Tick(at=i, seconds=1, phase=0, totals={},
+                        client=Client(due=due, in_flight=waiting)))
+        for i, waiting in enumerate(in_flight)
+    ]  # fmt: skip
+
+
+def test_a_hopeless_probe_is_told_before_its_end() -> None:
+    told = overrun([0, 50, 100, 150, 200, 250])
+    assert told == [None, None, None, "in flight grew by 150 while 300 were due", None, None]
+    assert not any(overrun([5, 7, 6, 9, 12, 11, 14, 17, 20, 23]))
+    assert not any(overrun([0, 50, 100, 90, 140, 190]))
+    assert not any(overrun([0, 50, 100, 150, 200, 250], due=0))  # clients wait: no schedule
+
+
+def test_a_probe_that_was_stopped_counts_as_a_break() -> None:
+    def cut(phases: Sequence[Phase]) -> list[PhaseResult]:
+        results = [result(phase, [0.01] * 500) for phase in phases]
+        if (phases[-1].rate or 0) > 90:
+            results[-1].seconds = 0.0 if (phases[-1].rate or 0) > 120 else 3.0
+            if not results[-1].seconds:
+                results[-1].totals = {}
+        return results
+
+    found, _ = run(plan_for("search"), FAST, cut)
+    assert found is not None
+    assert found.low is not None
+    assert 80 < found.low <= 90
+    assert found.high is not None
+    assert "stopped after 3.0 s: in flight grew without end" in found.text
+
+
+def test_what_is_dropped_is_the_servers_limit() -> None:
+    def bounded(phases: Sequence[Phase]) -> list[PhaseResult]:
+        found = []
+        for phase in phases:
+            dropped = 300 if (phase.rate or 0) > 90 else 0
+            client = Client(due=1000, dropped=dropped)
+            found.append(result(phase, [0.01] * (1000 - dropped), client=client))
+        return found
+
+    found, _ = run(plan_for("search"), FAST, bounded)
+    assert found is not None
+    assert found.low is not None
+    assert 80 < found.low <= 90
+    assert found.high is not None
+    assert "300 of 1,000 dropped" in found.text
+
+
+def test_the_generators_limit_is_not_the_servers() -> None:
+    def busy(phases: Sequence[Phase]) -> list[PhaseResult]:
+        return [
+            result(phase, [0.01] * 100, client=Client(due=100, cpu=0.99 if limited else 0.3))
+            for phase in phases
+            for limited in [(phase.rate or 0) > 90]
+        ]
+
+    found, _ = run(plan_for("search"), FAST, busy)
+    assert found is not None
+    assert found.low is not None
+    assert 80 < found.low <= 90
+    assert found.high is None
+    assert "the generator was the bottleneck" in found.text
+    assert "breaks" not in found.text
+
+
+def test_a_search_that_is_stopped_says_what_it_has() -> None:
+    found, _ = run(plan_for("search"), FAST, queue(1000), probes=4)
+    assert found is not None
+    assert found.value == 16.0
+    assert "ended before it was certain" in found.text
+    found, _ = run(plan_for("search"), FAST, queue(1000), probes=1)
+    assert found is not None
+    assert found.value is None
+    assert "nothing was tried to its end" in found.text
+
+
+def test_the_stress_test_says_at_how_many_clients_it_breaks_and_why() -> None:
+    def small(phases: Sequence[Phase]) -> list[PhaseResult]:
+        return [
+            result(phase, [0.1] * 90, errors=10 if (phase.concurrency or 0) > 11 else 0)
+            for phase in phases
+        ]
+
+    found, ran = run(plan_for("stress", numbers=[500, 16]), GOOD, small)
+    assert found is not None
+    assert (found.low, found.high) == (11, 12)
+    assert "11 clients held: success_rate > 99%" in found.text
+    assert "it breaks at 12 clients (2 of 2): success_rate > 99% broken by 90 %" in found.text
+    assert "10 × HTTP 503 queue_full" in found.text
+    steps = [phases[-1] for phases in ran[1:]]
+    assert [step.concurrency for step in steps[:5]] == [1, 2, 4, 8, 16]
+    assert all(step.requests == 500 and step.measured for step in steps)
+
+
+def test_a_stress_test_that_holds_says_what_was_tried() -> None:
+    found, ran = run(plan_for("stress", numbers=[500, 16]), FAST, queue(1000))
+    assert found is not None
+    assert (found.value, found.high) == (16, None)
+    assert "16 clients held, the most that was tried" in found.text
+    assert len(ran) == 6
+    found, _ = run(plan_for("stress", numbers=[500, 16]), FAST, queue(1))
+    assert found is not None
+    assert "not even 1 client held" in found.text
+
+
+@pytest.mark.parametrize("mode", ["search", "stress"])
+def test_without_thresholds_nothing_can_break(mode: str) -> None:
+    with pytest.raises(UsageError, match="what the servers promise"):
+        conduct(plan_for(mode), [])
+
+
+def probes(*tries: tuple[float, bool]) -> list[Probe]:
+    return [Probe(level, held, "", "") for level, held in tries]
+
+
+def test_where_things_stand() -> None:
+    assert standing([]) == (None, None)
+    assert standing(probes((1, True), (2, True))) == (2, None)
+    assert standing(probes((1, True), (2, False), (4, True))) == (1, 2)
+    assert standing(probes((2, True), (2, False))) == (None, 2)
+    assert standing(probes((1, True), (2, False), (2, True), (2, True))) == (2, None)
+
+
+def test_confidence_grows_with_agreement_and_shrinks_with_contradiction() -> None:
+    few = probes((100, True), (110, False))
+    more = probes(*[(100, True)] * 3, *[(110, False)] * 2, (50, True), (200, False))
+    torn = [*more, *probes((100, False), (110, True))]
+    assert confidence(few, 100, 110) < confidence(more, 100, 110)
+    assert confidence(torn, 100, 110) < confidence(more, 100, 110)
+    assert confidence(more, 100, 110) > 0.75
+    assert confidence(more, None, None) == pytest.approx(1)
+    assert confidence([], 1, 2) == 0
+    between = interval(more)
+    assert between is not None
+    assert 80 < between[0] < 105 < between[1] < 135
+    assert interval([]) is None
+
+
+def test_the_confidence_is_honest() -> None:
+    """Of the intervals that are said to hold with 90 %, most do: the law of a noisy step."""
+    chance, inside = random.Random(5), 0
+    rounds = 30
+    for _ in range(rounds):
+        limit = chance.uniform(20, 200)
+
+        def noisy(phases: Sequence[Phase], limit: float = limit) -> list[PhaseResult]:
+            mean = (phases[-1].rate or 1) / limit * chance.lognormvariate(0, 0.05)
+            return [result(phase, [0.49 if mean < 1 else 0.6] * 100) for phase in phases]
+
+        conductor = conduct(plan_for("search"), FAST)
+        phases, tried = next(conductor), []
+        try:
+            while True:
+                results = noisy(phases)
+                if phases[-1].rate:
+                    held = (results[-1].all().response.mean or 0) < 0.5
+                    tried.append(Probe(phases[-1].rate, held, "", ""))
+                phases = conductor.send(results)
+        except StopIteration:
+            between = interval(tried)
+            assert between is not None
+            inside += between[0] <= limit <= between[1]
+    assert inside / rounds > 0.8

@@ -1,0 +1,234 @@
+"""Stored runs: what comes back, what a list reads, what a full disk and a damaged file do."""
+
+from __future__ import annotations
+
+import errno
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsconsole import paths
+from opsconsole.errors import OpsError, UsageError
+from opsconsole.load import store
+from opsconsole.load.histogram import Histogram
+from opsconsole.load.records import Totals
+from opsconsole.load.summary import summarize, verdict
+from tests.load.sample_runs import empty_run, sample_run, soak_run
+
+
+def test_a_run_comes_back_as_it_was() -> None:
+    run = sample_run(invalid=("the generator sent late",), stopped="interrupted")
+    place = store.save(run)
+    assert place == paths.state_dir() / "loads" / run.id
+    assert store.find(run.id) == run
+    assert store.find("latest") == run
+
+
+def test_a_run_that_measured_nothing_is_stored_too() -> None:
+    run = empty_run()
+    store.save(run)
+    assert store.find(run.id) == run
+    assert store.runs()[0].verdict == "stopped"
+
+
+def test_files_are_the_operators_alone() -> None:
+    place = store.save(sample_run())
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in place.iterdir())
+
+
+def test_saving_again_replaces() -> None:
+    run = sample_run()
+    store.save(run)
+    run.stopped = "interrupted"
+    store.save(run)
+    assert store.find(run.id).stopped == "interrupted"
+    assert len(store.runs()) == 1
+
+
+def test_a_list_reads_no_histogram() -> None:
+    run = sample_run()
+    place = store.save(run)
+    (place / "run.bin").unlink()
+    assert store.runs() == [summarize(run)]
+
+
+def test_a_list_leaves_out_what_is_no_run() -> None:
+    run = sample_run()
+    store.save(run)
+    (store.folder() / "half").mkdir()
+    broken = store.folder() / "broken"
+    broken.mkdir()
+    (broken / "summary.json").write_text("{")
+    moved = store.folder() / "another-name"
+    moved.mkdir()
+    (moved / "summary.json").write_bytes((store.folder() / run.id / "summary.json").read_bytes())
+    assert [summary.id for summary in store.runs()] == [run.id]
+
+
+def test_nothing_is_stored_yet() -> None:
+    assert store.runs() == []
+    with pytest.raises(UsageError, match="no load test is stored"):
+        store.find("latest")
+
+
+def test_a_run_is_found_by_prefix_plan_and_profile() -> None:
+    for run_id, plan in (
+        ("20261121-100000-smoke-aa11", "smoke"),
+        ("20261121-110000-night-bb22", "night"),
+        ("20261121-120000-smoke-cc33", "smoke"),
+    ):
+        store.save(sample_run(run_id=run_id, plan=plan, seconds=2))
+    assert store.find("smoke").id == "20261121-120000-smoke-cc33"
+    assert store.find("night").id == "20261121-110000-night-bb22"
+    assert store.find("20261121-10").id == "20261121-100000-smoke-aa11"
+    assert store.find("latest", profile="dev").id == "20261121-120000-smoke-cc33"
+    with pytest.raises(UsageError, match="3 runs begin"):
+        store.find("2026")
+    with pytest.raises(UsageError) as caught:
+        store.find("smok")
+    assert "'smoke'" in caught.value.hint
+    with pytest.raises(UsageError):
+        store.find("latest", profile="other")
+
+
+@pytest.mark.parametrize("word", ["../../etc", "/etc", "", ".", "run.bin", "\x1b[2J"])
+def test_no_word_leads_out_of_the_folder(word: str) -> None:
+    store.save(sample_run(seconds=1))
+    with pytest.raises(UsageError) as caught:
+        store.find(word)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_baseline_belongs_to_plan_and_profile() -> None:
+    run = sample_run(seconds=2)
+    store.save(run)
+    assert store.baseline("smoke", "dev") is None
+    assert store.set_baseline("latest").id == run.id
+    assert store.baseline("smoke", "dev") == run
+    assert store.baseline("smoke", "prod") is None
+    assert store.baseline("night", "dev") is None
+    for file in (store.folder() / run.id).iterdir():
+        file.unlink()
+    assert store.baseline("smoke", "dev") is None
+
+
+def test_an_invalid_run_is_no_baseline() -> None:
+    store.save(sample_run(seconds=1, invalid=("the core was full",)))
+    with pytest.raises(UsageError, match="invalid"):
+        store.set_baseline("latest")
+
+
+def test_a_full_disk_leaves_nothing_half_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """write(2) cannot be made to fail here without a device of one's own, so its caller does."""
+    real = paths.write_atomic
+
+    def full(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+        if path.name == "summary.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, data, mode=mode)
+
+    monkeypatch.setattr(paths, "write_atomic", full)
+    with pytest.raises(OpsError) as caught:
+        store.save(sample_run(seconds=1))
+    assert "No space left" in str(caught.value)
+    assert str(store.folder()) in caught.value.where
+    assert list(store.folder().iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = paths.state_dir()
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_text("a file where the folder should be")
+    with pytest.raises(OpsError) as caught:
+        store.save(sample_run(seconds=1))
+    assert "loads" in caught.value.where
+
+
+def test_damage_is_told_and_never_believed() -> None:
+    run = sample_run(seconds=3)
+    path = store.save(run) / "run.bin"
+    whole = path.read_bytes()
+    random_ = random.Random(4)
+    for _ in range(200):
+        damaged = bytearray(whole[: random_.randrange(len(whole))])
+        path.write_bytes(damaged)
+        with pytest.raises(OpsError):
+            store.read(run.id)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[random_.randrange(len(damaged))] ^= 1 << random_.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(OpsError):
+            store.read(run.id)
+    path.unlink()
+    with pytest.raises(OpsError, match="cannot be read"):
+        store.read(run.id)
+
+
+def test_a_night_is_stored_small_and_keeps_every_count() -> None:
+    run = soak_run(8)
+    sent = sum(tick.all().sent for tick in run.ticks)
+    place = store.save(run)
+    assert (place / "run.bin").stat().st_size < 1 << 20
+    back = store.find(run.id)
+    assert len(back.ticks) == store.MOST_TICKS
+    assert sum(tick.all().sent for tick in back.ticks) == sent
+    assert sum(tick.seconds for tick in back.ticks) == pytest.approx(8 * 3600)
+    assert len(run.ticks) == 8 * 3600, "the run given is not changed"
+    assert run.ticks[0].all().sent == back.ticks[0].all().sent / 8
+
+
+def test_ticks_of_two_phases_are_not_merged() -> None:
+    ticks = sample_run(seconds=30).ticks
+    merged = store.thin(ticks, 8)
+    assert len(merged) <= 8
+    whole = Totals()
+    for tick in merged:
+        whole.add(tick.all())
+    assert whole.ended == sum(tick.all().ended for tick in ticks)
+    assert {tick.phase for tick in merged} == {0, 1}
+    assert merged[1].phase == 1
+    assert merged[1].at == 5.0
+    assert max(sample.waiting or 0 for t in merged for sample in t.servers.values()) == 9.0
+
+
+@given(st.lists(st.integers(min_value=0, max_value=1 << 60), max_size=200))
+def test_a_histogram_comes_back_as_it_was(values: list[int]) -> None:
+    histogram = Histogram()
+    histogram.record(values)
+    assert store.unpack_histogram(store.pack_histogram(histogram)) == histogram
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_break_the_reader(data: bytes) -> None:
+    try:
+        histogram = store.unpack_histogram(data)
+    except ValueError:
+        return
+    assert sum(histogram.counts.values()) == histogram.total
+
+
+def test_a_summary_says_what_was_measured() -> None:
+    run = sample_run()
+    summary = summarize(run)
+    assert summary.requests == 3000
+    assert summary.errors == 48
+    assert summary.rate == pytest.approx(2952 / 30)
+    assert summary.verdict == "failed"
+    assert (summary.thresholds, summary.broken) == (2, 1)
+    assert msgspec.json.decode(msgspec.json.encode(summary), type=type(summary)) == summary
+
+
+def test_verdicts() -> None:
+    assert verdict(sample_run(errors=False)) == "passed"
+    assert verdict(sample_run(errors=False, stopped="interrupted")) == "stopped"
+    assert verdict(sample_run()) == "failed"
+    assert verdict(sample_run(invalid=("late",))) == "invalid"
+    run = sample_run()
+    run.judgements = []
+    assert verdict(run) == "measured"

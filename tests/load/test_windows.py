@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsconsole.errors import UsageError
+from opsconsole.load.plan import Abort
+from opsconsole.load.records import Client, Tick, Totals
+from opsconsole.load.windows import AbortWatch, Window
+
+
+def tick(
+    at: float, good: list[int], failed: int = 0, *, seconds: float = 1.0, in_flight: int = 0
+) -> Tick:
+    ended = len(good) + failed
+    totals = Totals(sent=ended, ended=ended, good=len(good), pairs=7 * len(good))
+    if failed:
+        totals.errors[f"HTTP {500 + failed}"] = failed
+    if good:
+        totals.upstreams[f"up{len(good)}"] = len(good)
+    totals.response.record(good)
+    totals.service.record([value // 2 for value in good])
+    return Tick(
+        at=at, seconds=seconds, phase=0, totals={"a": totals}, client=Client(in_flight=in_flight)
+    )
+
+
+SECOND = st.tuples(st.lists(st.integers(0, 10**10), max_size=5), st.integers(0, 3))
+
+
+@given(st.lists(SECOND, max_size=30), st.integers(1, 8))
+def test_a_window_is_the_sum_of_its_ticks(seconds: list[tuple[list[int], int]], size: int) -> None:
+    window, ticks = Window(size), []
+    for at, (good, failed) in enumerate(seconds):
+        ticks.append(tick(at, good, failed))
+        window.add(ticks[-1])
+        expected = Totals()
+        for one in ticks[-size:]:
+            expected.add(one.all())
+        assert window.totals() == expected
+        assert window.covered == min(len(ticks), size)
+        assert window.full is (len(ticks) >= size)
+
+
+def test_ticks_need_not_be_exact_seconds() -> None:
+    window = Window(3)
+    at = 0.0
+    for length in (1.02, 0.97, 1.01, 1.0, 1.03):
+        window.add(tick(at, [1], seconds=length))
+        at += length
+    assert window.covered == pytest.approx(3.04)
+    assert window.totals().ended == 3
+
+
+def test_a_gap_leaves_the_window_but_not_the_last_tick() -> None:
+    window = Window(5)
+    window.add(tick(0, [1, 2]))
+    window.add(tick(60, [3]))
+    assert (window.totals().ended, window.covered, window.full) == (1, 1.0, True)
+    lone = Window(0.1)
+    lone.add(tick(0, [1]))
+    assert lone.totals().ended == 1
+
+
+def test_a_window_hands_out_copies() -> None:
+    window = Window(2)
+    window.add(tick(0, [5], 1))
+    window.totals().errors["mine"] = 1
+    window.totals().response.record([7])
+    assert window.totals() == tick(0, [5], 1).all()
+
+
+def feed(watch: AbortWatch, ticks: list[Tick]) -> tuple[int, str] | None:
+    for one in ticks:
+        if why := watch.take(one):
+            return int(one.at), why
+    return None
+
+
+SLOW, FAST = [900_000_000] * 10, [1_000_000] * 10
+RULE = Abort("p95 < 500ms", 5.0, 3)
+
+
+def test_it_stops_after_so_many_bad_ticks_running() -> None:
+    assert feed(AbortWatch([RULE]), [tick(at, FAST) for at in range(100)]) is None
+    stop = feed(AbortWatch([RULE]), [tick(at, SLOW if at >= 20 else FAST) for at in range(100)])
+    # The first slow second makes p95 of the last five slow; the third bad tick stops it.
+    assert stop == (22, "p95 < 500ms was broken over the last 5 s in 3 ticks running: 900ms")
+
+
+def test_a_bad_spell_that_passes_does_not_stop_it() -> None:
+    ticks = [tick(at, SLOW if at % 10 == 0 else FAST) for at in range(60)]
+    assert feed(AbortWatch([Abort("p95 < 500ms", 2.0, 3)]), ticks) is None
+    assert feed(AbortWatch([Abort("p95 < 500ms", 2.0, 2)]), ticks) is not None
+
+
+def test_it_waits_until_its_window_is_full() -> None:
+    stop = feed(AbortWatch([Abort("p95 < 500ms", 10.0, 1)]), [tick(at, SLOW) for at in range(30)])
+    assert stop is not None
+    assert stop[0] == 9
+    assert "ticks running" not in stop[1]
+
+
+def test_refused_work_stops_it() -> None:
+    bad = [tick(at, [], 50) for at in range(30)]
+    stop = feed(AbortWatch([RULE]), bad)
+    assert stop is not None
+    assert stop[1].endswith(": ∞")
+    assert feed(AbortWatch([Abort("success_rate >= 99%", 5.0, 3)]), bad) is not None
+
+
+def test_a_frozen_server_stops_it_and_a_pause_does_not() -> None:
+    frozen = [tick(at, [], in_flight=32) for at in range(30)]
+    stop = feed(AbortWatch([RULE]), frozen)
+    assert stop is not None
+    assert stop[1].endswith(": no answer")
+    assert feed(AbortWatch([RULE]), [tick(at, []) for at in range(30)]) is None
+
+
+def test_each_abort_counts_for_itself() -> None:
+    watch = AbortWatch([Abort("error_rate < 1%", 5.0, 1), RULE, Abort("p50 < 2s", 5.0, 1)])
+    stop = feed(watch, [tick(at, SLOW) for at in range(30)])
+    assert stop is not None
+    assert stop[1].startswith("p95 < 500ms")
+    assert AbortWatch([]).take(tick(0, SLOW)) is None
+
+
+def test_an_unreadable_threshold_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="abort on: unknown metric"):
+        AbortWatch([Abort("p96 < 1s")])
