@@ -33,9 +33,9 @@ def perform(action: str, profile: Profile, server: Server, *, via: str) -> Daemo
     try:
         status = _FUNCTIONS[action](profile, server)
     except OpsError as error:
-        _note(action, profile, server.name, via, begin, "failed", str(error))
+        note(action, profile, server.name, via, begin, "failed", str(error))
         raise
-    missing = _note(action, profile, server.name, via, begin, str(status.state), status.detail)
+    missing = note(action, profile, server.name, via, begin, str(status.state), status.detail)
     return msgspec.structs.replace(status, detail=f"{status.detail} {missing}".strip())
 
 
@@ -56,9 +56,9 @@ def perform_rolling(
             done.append(status.name)
             yield status
     except OpsError as error:
-        _note("fleet.rolling", profile, ",".join(done) or "-", via, begin, "failed", str(error))
+        note("fleet.rolling", profile, ",".join(done) or "-", via, begin, "failed", str(error))
         raise
-    _note("fleet.rolling", profile, ",".join(done), via, begin, "done", "")
+    note("fleet.rolling", profile, ",".join(done), via, begin, "done", "")
 
 
 def _require_daemon(server: Server) -> None:
@@ -70,7 +70,7 @@ def _require_daemon(server: Server) -> None:
         )
 
 
-def _note(
+def note(
     action: str, profile: Profile, target: str, via: str, begin: float, outcome: str, detail: str
 ) -> str:
     """Write the record. A full disk must not keep anyone from stopping a server, so a record that

@@ -20,6 +20,7 @@ VERBS = {
     "watch": ("opsconsole.cli.fleet", "watch", "Poll all servers; a line or JSON record a poll."),
     "get": ("opsconsole.cli.fleet", "get", "The raw answer of a server's health or metrics."),
     "rank": ("opsconsole.cli.rank", "rank", "Rank documents with a server or the own engine."),
+    "load": ("opsconsole.cli.load", "load", "Load-test servers; list, show, compare, export runs."),
     "host": ("opsconsole.cli.host", "host", "This machine: cores, memory, disks, GPUs."),
     "profile": ("opsconsole.cli.profile", "profile", "Validate, show and complete profiles."),
     "audit": ("opsconsole.cli.audit", "audit", "Who did what, when."),

@@ -1,0 +1,70 @@
+"""The options of ``opsconsole load``: the keys of a load test in a profile, as flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from opsconsole.errors import UsageError
+from opsconsole.load.plan import DIALECTS
+
+LOAD_OPTIONS: tuple[Any, ...] = (
+    click.option("-n", "--requests", type=int, help="Requests to send (stress: in each step)."),
+    click.option("-c", "--concurrency", type=int, help="Clients; each waits for its answer."),
+    click.option("--rate", metavar="N", help="Requests a second, whatever the server does."),
+    click.option("-d", "--duration", metavar="TIME", help="How long, such as 30s or 2m."),
+    click.option("--poisson", is_flag=True, help="Arrivals at random instead of evenly."),
+    click.option("--arrivals", type=click.Choice(["constant", "poisson", "recorded"]), hidden=True),
+    click.option("--stage", "stages", multiple=True, metavar="STAGE",
+                 help="Of a ramp or spike: '10..50/s 1m' a rate, '8 30s' clients. Repeatable."),
+    click.option("--warmup", metavar="TIME", help="Not measured. Default: a few requests."),
+    click.option("--think", metavar="TIME", help="A client's pause after an answer."),
+    click.option("-s", "--server", "servers", multiple=True, metavar="NAME",
+                 help="Load this one; repeat for several in turn. Default: the first."),
+    click.option("--documents", metavar="LENGTHS",
+                 help="Documents in a request: 10, 5..20, or 'lognormal(10, 0.5)'."),
+    click.option("--document-tokens", metavar="LENGTHS", help="Words in a document."),
+    click.option("--query-tokens", metavar="LENGTHS", help="Words in a query."),
+    click.option("--seed", type=int, help="The same seed, the same requests."),
+    click.option("--repeat", metavar="SHARE", help="Pairs that were sent before, such as 30%."),
+    click.option("--dialect", type=click.Choice(DIALECTS), help="The API that is spoken."),
+    click.option("--model", help="The model's name in requests."),
+    click.option("--top-n", type=int, help="Results that are asked for."),
+    click.option("--replay", metavar="FILE", help="Send the bodies of a JSONL file."),
+    click.option("--method", metavar="METHOD", help="Of the dialect http."),
+    click.option("--path", metavar="PATH", help="Of the dialect http, or instead of a route."),
+    click.option("--body", metavar="TEXT", help="Of the dialect http."),
+    click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
+                 help="With every request. Keys belong into the profile's api_key."),
+    click.option("--check", metavar="SHARE", help="Answers whose body is checked. Default: all."),
+    click.option("-t", "--threshold", "thresholds", multiple=True, metavar="TEXT",
+                 help="What must hold, such as 'p95 < 500ms' or 'success_rate > 99%'."),
+    click.option("--abort-on", multiple=True, metavar="TEXT",
+                 help="Stop once this is broken: 'p95 < 2s over 10s after 3'."),
+    click.option("--timeout", metavar="TIME", help="Longest time of one request."),
+    click.option("--max-in-flight", type=int, help="Of a rate; what goes beyond is dropped."),
+    click.option("--upstream-header", metavar="NAME",
+                 help="The answer's header that names the server behind a balancer."),
+    click.option("--processes", type=int, help="Generator processes."),
+)  # fmt: skip
+
+
+def keys_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as keys of a load test.
+
+    Raises:
+        UsageError: a header without a colon, two kinds of arrivals.
+    """
+    keys = dict(options)
+    if keys.pop("poisson"):
+        if keys["arrivals"] not in (None, "poisson"):
+            raise UsageError("--poisson contradicts --arrivals")
+        keys["arrivals"] = "poisson"
+    headers = {}
+    for line in keys.pop("headers"):
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise UsageError(f"{line!r} is no header", where="--header", hint="write NAME: VALUE")
+        headers[name.strip()] = value.strip()
+    return keys | ({"headers": headers} if headers else {})
