@@ -33,9 +33,9 @@ def with_unit(seconds: float) -> str:
     """A span of time with its unit, for axes: ``0``, ``250µs``, ``18ms``, ``1.5s``."""
     if seconds == 0:
         return "0"
-    if seconds < 0.001:
+    if seconds < 0.0009995:  # what would be rounded to 1000 is written in the next unit
         return f"{seconds * 1e6:.3g}µs"
-    return f"{seconds * 1000:.3g}ms" if seconds < 1 else f"{seconds:.3g}s"
+    return f"{seconds * 1000:.3g}ms" if seconds < 0.9995 else f"{seconds:.3g}s"
 
 
 def rate(per_second: float | None) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsconsole.figures import ago, latency, percent, rate, size
+from opsconsole.figures import ago, latency, percent, rate, size, with_unit
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,11 @@ def test_percent_and_size() -> None:
     assert [size(x) for x in (None, 12, 2048, 671088640, 1.5 * 2**30, 3 * 2**40)] == [
         "—", "12 B", "2.0 KiB", "640 MiB", "1.5 GiB", "3.0 TiB",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0, "0"), (0.000_999_4, "999µs"), (0.000_999_6, "1ms"), (0.9994, "999ms"), (0.9996, "1s")],
+)
+def test_a_span_is_never_written_with_an_exponent(seconds: float, written: str) -> None:
+    assert with_unit(seconds) == written

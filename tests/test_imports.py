@@ -34,7 +34,7 @@ def command(*argv: str) -> str:
 @pytest.mark.parametrize(
     "argv",
     [("--check",), ("status",), ("--help",), ("profile", "validate"), ("completion", "bash"),
-     ("logs", "-n", "1"), ("audit",)],
+     ("logs", "-n", "1"), ("audit",), ("load", "list")],
     ids=" ".join,
 )  # fmt: skip
 def test_headless_commands_import_neither_screen_nor_engine(argv: tuple[str, ...]) -> None:

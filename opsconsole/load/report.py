@@ -168,7 +168,8 @@ def _verdict(run: Run, width: int) -> list[str]:
             observed = measure(judged.metric, judged.observed)
             if judged.observed is None:
                 observed = "nothing to measure"
-            glyph = "●" if judged.passed else "×"
+            # An invalid run neither keeps nor breaks anything.
+            glyph = "?" if run.invalid else "●" if judged.passed else "×"
             lines.append(f"  {glyph} {clean_line(judged.threshold, 60):<{name}}  {observed}")
     if run.conclusion is not None:
         lines += _hang("", clean_line(run.conclusion.text, 600), width)

@@ -122,8 +122,7 @@ def took(seconds: float | None) -> str:
         return "∞"
     if seconds >= 999.5:
         return figures.ago(seconds)
-    # Rounded first: 0.9996 s is 1s and not 1e+03ms.
-    return figures.with_unit(float(f"{seconds:.3g}"))
+    return figures.with_unit(seconds)
 
 
 def per_second(rate: float | None) -> str:
