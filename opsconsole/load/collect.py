@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from opsconsole.load.messages import FRAME, Frame
 from opsconsole.load.plan import Phase
 from opsconsole.load.records import TICK, Client, PhaseResult, Tick, Totals
+from opsconsole.load.thinning import thin
 
 MOST_TICKS = 1200
 """Kept of a run: beyond it two ticks become one, so that memory does not grow with its length."""
@@ -112,32 +113,5 @@ class _Gathering:
 def keep(ticks: list[Tick], tick: Tick) -> None:
     """Append ``tick``; past :data:`MOST_TICKS` neighbours of one phase are merged, all over."""
     ticks.append(tick)
-    if len(ticks) <= MOST_TICKS:
-        return
-    merged: list[Tick] = []
-    single = False
-    for each in ticks:
-        if single and merged[-1].phase == each.phase:
-            merged[-1] = _joined(merged[-1], each)
-            single = False
-        else:
-            merged.append(each)
-            single = True
-    ticks[:] = merged
-
-
-def _joined(earlier: Tick, later: Tick) -> Tick:
-    """A new tick: those that went in may be on a screen."""
-    both = Tick(
-        at=earlier.at,
-        seconds=later.at + later.seconds - earlier.at,
-        phase=earlier.phase,
-        totals={},
-        client=Client(),
-        servers=later.servers or earlier.servers,
-    )
-    for tick in (earlier, later):
-        both.client.then(tick.client)
-        for name, totals in tick.totals.items():
-            both.totals.setdefault(name, Totals()).add(totals)
-    return both
+    if len(ticks) > MOST_TICKS:
+        ticks[:] = thin(ticks, MOST_TICKS // 2)

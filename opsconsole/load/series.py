@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from opsconsole.load.histogram import Histogram, lower_of
 from opsconsole.load.records import Run, Tick
-from opsconsole.load.store import thin
+from opsconsole.load.thinning import thin
 
 OTHERS = "others"
 

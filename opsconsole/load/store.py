@@ -23,6 +23,7 @@ from opsconsole.load.histogram import Histogram
 from opsconsole.load.plan import Phase
 from opsconsole.load.records import Client, PhaseResult, Run, ServerSample, Tick, Totals
 from opsconsole.load.summary import Summary, summarize
+from opsconsole.load.thinning import thin
 from opsconsole.profile.problems import nearest
 from opsconsole.text import clean_line
 
@@ -178,36 +179,9 @@ def baseline(plan: str, profile: str) -> Run | None:
     return read(run_id)
 
 
-def thin(ticks: list[Tick], most: int = MOST_TICKS) -> list[Tick]:
-    """At most about ``most`` ticks: neighbours of one phase merged, their lengths added.
-
-    Every phase keeps a tick at least. The ticks given are not changed.
-    """
-    if len(ticks) <= most:
-        return ticks
-    size = -(-len(ticks) // most)
-    merged: list[Tick] = []
-    held = 0
-    for tick in ticks:
-        if held == 0 or held == size or merged[-1].phase != tick.phase:
-            merged.append(
-                Tick(at=tick.at, seconds=0.0, phase=tick.phase, totals={}, client=Client())
-            )
-            held = 0
-        last = merged[-1]
-        held += 1
-        last.seconds += tick.seconds
-        for name, totals in tick.totals.items():
-            last.totals.setdefault(name, Totals()).add(totals)
-        last.client.then(tick.client)
-        for name, sample in tick.servers.items():
-            last.servers[name] = _worse(last.servers.get(name), sample)
-    return merged
-
-
 def pack(run: Run) -> bytes:
     """The run as bytes, with at most about :data:`MOST_TICKS` ticks."""
-    ticks = thin(run.ticks)
+    ticks = thin(run.ticks, MOST_TICKS)
     pressed = zlib.compressobj(6)
     head = _Head(
         run=msgspec.structs.replace(run, phases=[], ticks=[]),
@@ -302,25 +276,6 @@ def _put(out: bytearray, value: int) -> None:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
-
-
-def _worse(one: ServerSample | None, other: ServerSample) -> ServerSample:
-    """Of two samples of a server the fuller queue, the slower inference, the later state."""
-    if one is None:
-        return other
-
-    def most(first: float | None, second: float | None) -> float | None:
-        known = [value for value in (first, second) if value is not None]
-        return max(known) if known else None
-
-    return ServerSample(
-        waiting=most(one.waiting, other.waiting),
-        active=most(one.active, other.active),
-        inference_ms=most(one.inference_ms, other.inference_ms),
-        queue_ms=most(one.queue_ms, other.queue_ms),
-        cache_hits=one.cache_hits if other.cache_hits is None else other.cache_hits,
-        state=other.state or one.state,
-    )
 
 
 def _baselines() -> dict[str, dict[str, str]]:

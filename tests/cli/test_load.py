@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.load.farside import Far
+from tests.server.process import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -99,18 +99,16 @@ def test_comparing_with_a_baseline_gates(bed: Bed) -> None:
     assert again.returncode == (2 if worse else 0), again.stdout + again.stderr
 
 
-def test_an_interrupt_reports_what_was_measured(bed: Bed) -> None:
+def test_an_interrupt_reports_what_was_measured(bed: Bed, far: Far) -> None:
+    before = far.counts().requests
     argv = bed.command("rate", "50", "-d", "60s")
     process = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, **bed.env},
     )  # fmt: skip
     state = Path(bed.env["XDG_STATE_HOME"])
-    deadline = time.monotonic() + 30
-    while not _generators(process.pid):
-        assert time.monotonic() < deadline, "the generator did not start"
-        time.sleep(0.05)
-    time.sleep(3)  # of load, so that there is something to report
+    until(lambda: far.counts().requests > before + 100, "load to report on", 30)
+    assert _generators(process.pid)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=30)
     assert process.returncode == 130, text

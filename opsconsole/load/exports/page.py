@@ -12,7 +12,6 @@ from opsconsole.load.exports.page_style import STYLE
 from opsconsole.load.exports.svg import Band, Line, Mark
 from opsconsole.load.records import PhaseResult, Run, Totals
 from opsconsole.load.series import OTHERS, Point, bins, commonest, points, stretches
-from opsconsole.load.store import thin
 from opsconsole.load.summary import (
     PERCENTS,
     errors_of,
@@ -31,6 +30,7 @@ from opsconsole.load.summary import (
     took,
     verdict,
 )
+from opsconsole.load.thinning import thin
 from opsconsole.text import clean_line
 
 _COLOURS = ("bad", "second", "plum", "blue", "grey")
