@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec.structs
 
 from opsconsole.actions import audit
+from opsconsole.balancer.away import forget
 from opsconsole.daemon import DaemonStatus, rolling_restart
 from opsconsole.daemon import restart as restart_daemon
 from opsconsole.daemon import start as start_daemon
 from opsconsole.daemon import stop as stop_daemon
+from opsconsole.daemon.command import folder_of
+from opsconsole.daemon.leftovers import forget_tuning
 from opsconsole.errors import OpsError
 from opsconsole.profile import Profile, Server
 
@@ -29,12 +32,15 @@ def perform(action: str, profile: Profile, server: Server, *, via: str) -> Daemo
         OpsError: it is no daemon of ours, or it could not be done; the record says so too.
     """
     _require_daemon(server)
-    begin = time.monotonic()
+    begin, at = time.monotonic(), time.time()
     try:
         status = _FUNCTIONS[action](profile, server)
     except OpsError as error:
         note(action, profile, server.name, via, begin, "failed", str(error))
         raise
+    forget(profile, server)
+    if action != "server.start" or (status.started_at or 0.0) >= at:
+        status = _decided(profile, server, status)
     missing = note(action, profile, server.name, via, begin, str(status.state), status.detail)
     return msgspec.structs.replace(status, detail=f"{status.detail} {missing}".strip())
 
@@ -54,11 +60,19 @@ def perform_rolling(
     try:
         for status in rolling_restart(profile, servers):
             done.append(status.name)
-            yield status
+            forget(profile, servers[len(done) - 1])
+            yield _decided(profile, servers[len(done) - 1], status)
     except OpsError as error:
         note("fleet.rolling", profile, ",".join(done) or "-", via, begin, "failed", str(error))
         raise
     note("fleet.rolling", profile, ",".join(done), via, begin, "done", "")
+
+
+def _decided(profile: Profile, server: Server, status: DaemonStatus) -> DaemonStatus:
+    """It is what the operator wants now, and no more what a killed tuning has left."""
+    if not status.left_behind or not forget_tuning(folder_of(profile, server), server.name):
+        return status
+    return msgspec.structs.replace(status, left_behind="", remedy="")
 
 
 def _require_daemon(server: Server) -> None:

@@ -36,7 +36,7 @@ _FAILURE: dict[Failure, str] = {
     Failure.REFUSED: "is it started, and is the port right?",
     Failure.TIMEOUT: "is the host reachable, and not overloaded?",
     Failure.DNS: "correct the host name in the profile",
-    Failure.TLS: "renew the certificate, trust its CA by SSL_CERT_FILE, or mend the url's scheme",
+    Failure.TLS: "renew the certificate, name its CA by tls: {ca: FILE}, or mend the url's scheme",
     Failure.UNAUTHORIZED: "set api_key in the profile",
     Failure.SECRET: "set the secret, then open the console again",
     Failure.NOT_JSON: "is it an opsconsole server? else use kind: http",
@@ -44,6 +44,7 @@ _FAILURE: dict[Failure, str] = {
     Failure.NOT_HTTP: "correct the port in the profile",
     Failure.STATUS: "look at the server's log",
 }
+UNCHECKED = "its certificate is not checked: whoever answers there is taken for it"
 _QUEUE_FULL = 0.8
 _HIGH_ERRORS = 0.01
 
@@ -60,6 +61,8 @@ def diagnose(
     def add(why: str, suggestion: str = "", action: str = "") -> None:
         found.append(Finding(why, suggestion, action))
 
+    if daemon and daemon.left_behind:
+        add(daemon.left_behind, daemon.remedy)
     told = _DAEMON.get(daemon.state) if daemon else None
     if daemon and told:
         why, suggestion, action = told
@@ -91,6 +94,8 @@ def diagnose(
     allowed = 1 - level.success_rate if level.success_rate is not None else _HIGH_ERRORS
     if share is not None and share > allowed:
         add(f"{share:.1%} of requests fail", "look at the log", "server.logs")
+    if server.is_unchecked:
+        add(UNCHECKED, "tls: {ca: FILE} instead of verify: false")
     return found
 
 

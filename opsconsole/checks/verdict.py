@@ -10,6 +10,7 @@ import asyncio
 import statistics
 from collections.abc import AsyncGenerator, Sequence
 
+from opsconsole import trust
 from opsconsole.checks.result import CheckResult, CheckState
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.daemon import status as daemon_status
@@ -125,15 +126,17 @@ def _process(server: Server, status: DaemonStatus) -> CheckResult:
         DaemonState.FATAL: f"opsconsole logs {server.name}",
     }
     pid = f", pid {status.pid}" if status.pid else ""
-    known = status.detail and status.detail != str(status.state)
-    detail = f": {status.detail}" if known else ""
+    detail = f": {status.remarks}" if status.remarks not in ("", str(status.state)) else ""
+    state = states.get(status.state, CheckState.FAIL)
+    if state is CheckState.PASS and status.left_behind:
+        state = CheckState.WARN
     return CheckResult(
         server=server.name,
         check="process",
-        state=states.get(status.state, CheckState.FAIL),
+        state=state,
         observed=f"{status.state}{pid}{detail}",
         expected="running",
-        hint=hints.get(status.state, ""),
+        hint=status.remedy or hints.get(status.state, ""),
     )
 
 
@@ -144,12 +147,15 @@ def _health(server: Server, snapshot: Snapshot) -> CheckResult:
         ServerState.UNKNOWN: CheckState.UNKNOWN,
     }
     observed = snapshot.words
+    if server.is_unchecked:
+        observed += ", certificate not checked"
     return CheckResult(
         server=server.name,
         check="health",
         state=states.get(snapshot.state, CheckState.FAIL),
         observed=observed,
         expected="healthy",
+        hint=trust.HINT if snapshot.detail.startswith("certificate: ") else "",
         seconds=snapshot.poll_seconds,
         value=snapshot.poll_seconds * 1000,
         limit=server.timeout * 1000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -17,11 +18,13 @@ def main() -> NoReturn:
     from opsconsole.text import clean
 
     def complain(text: str) -> None:
-        print(f"opsconsole: {clean(text)}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a terminal that is gone
+            print(f"opsconsole: {clean(text)}", file=sys.stderr)
 
     try:
         code = root.main(standalone_mode=False, prog_name="opsconsole")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by >&-
+            sys.stdout.flush()
     except OpsError as error:
         complain(str(error))
         code = error.code

@@ -19,6 +19,7 @@ from opsconsole.cli.options import (
     unicode_output,
 )
 from opsconsole.daemon import DaemonState, DaemonStatus
+from opsconsole.daemon.states import ALIVE
 from opsconsole.errors import ExitCode, OpsError
 from opsconsole.figures import ago
 from opsconsole.profile import Server
@@ -97,19 +98,35 @@ def restart(names: tuple[str, ...], profile_name: str | None, as_json: bool, rol
 @json_option
 def status(names: tuple[str, ...], profile_name: str | None, as_json: bool) -> int:
     """What the daemons are doing. Exit code 0 when all run, else the worst of them."""
+    from opsconsole.balancer.away import remarks
     from opsconsole.daemon import status as read_status
 
     profile = load_profile(profile_name)
     found = [read_status(profile, server) for server in choose_daemons(profile, names)]
     click.echo(_json(found) if as_json else _table(found))
+    for server in choose_daemons(profile, names):
+        if server.is_unchecked:
+            click.echo(
+                f"{server.name}: its certificate is not checked (tls: verify: false)", err=True
+            )
+    # Who runs, or whose keeper is about to start it, is not away.
+    kept = (*ALIVE, DaemonState.BACKOFF, DaemonState.ORPHANED)
+    for line in remarks(profile, [s.name for s in found if s.state not in kept]):
+        click.echo(clean_line(line, 400), err=True)
     return worst_exit(found)
 
 
 def worst_exit(found: Iterable[DaemonStatus]) -> ExitCode:
     """The exit code of several daemons together."""
-    codes = {_EXITS.get(s.state, ExitCode.CRITICAL) for s in found}
+    codes = {_exit(s) for s in found}
     order = (ExitCode.CRITICAL, ExitCode.UNKNOWN, ExitCode.WARNING, ExitCode.OK)
     return next((code for code in order if code in codes), ExitCode.UNKNOWN)
+
+
+def _exit(s: DaemonStatus) -> ExitCode:
+    code = _EXITS.get(s.state, ExitCode.CRITICAL)
+    # Healthy, but with settings that were on trial, and nobody would start it again.
+    return ExitCode.WARNING if code is ExitCode.OK and s.left_behind else code
 
 
 def _each(action: str, names: tuple[str, ...], profile_name: str | None, as_json: bool) -> int:
@@ -156,7 +173,7 @@ def glyph(state: DaemonState) -> str:
 def _line(s: DaemonStatus) -> str:
     pid = f"  pid {s.pid}" if s.pid else ""
     port = f"  port {s.port}" if s.port else ""
-    detail = f"  {clean_line(s.detail, 200)}" if s.detail else ""
+    detail = f"  {clean_line(s.remarks, 200)}" if s.remarks else ""
     survivors = f"  still alive: {', '.join(map(str, s.survivors))}" if s.survivors else ""
     return f"{glyph(s.state)} {s.name}  {s.state}{pid}{port}{detail}{survivors}"
 
@@ -183,7 +200,7 @@ def _table(found: list[DaemonStatus]) -> str:
 
 
 def _detail(s: DaemonStatus, now: float) -> str:
-    parts = [s.detail] if s.detail else []
+    parts = [s.remarks] if s.remarks else []
     if s.backoff_until and s.backoff_until > now:
         parts.append(f"restart in {ago(s.backoff_until - now + 0.5)}")
     if s.last_exit:

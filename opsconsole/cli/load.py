@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import shutil
-import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from opsconsole.actions.perform import note
-from opsconsole.cli import load_runs
-from opsconsole.cli.load_options import LOAD_OPTIONS, keys_of
+from opsconsole.cli import load_delete, load_failover, load_repeat, load_runs
+from opsconsole.cli.interrupts import Interrupts
+from opsconsole.cli.load_options import LOAD_OPTIONS, keys_of, tls_of, tls_options
+from opsconsole.cli.load_watch import drive
 from opsconsole.cli.options import load_profile, profile_option, unicode_output
+from opsconsole.cli.output import check_output
 from opsconsole.errors import ExitCode, OpsError, UsageError
-from opsconsole.load import MODES, LoadRun, Plan, Run, Tick, plan_for, report, store
-from opsconsole.load.compare import compare
+from opsconsole.load import MODES, LoadRun, Plan, Run, plan_for, report, store
 from opsconsole.load.exports import FORMATS, export
 from opsconsole.load.plans import find, names
-from opsconsole.load.targets import profile_of
-from opsconsole.profile import Profile
+from opsconsole.load.targets import as_planned, production_of, profile_of
+from opsconsole.profile import Profile, Tls
 from opsconsole.profile.problems import nearest
 
 
@@ -56,14 +53,17 @@ def load() -> None:
       opsconsole load rate 50 --poisson      50 requests a second, whatever the server does
       opsconsole load search                 the highest rate that keeps the service level
       opsconsole load PLAN                   a load test of the profile
+      opsconsole load PLAN --times 5         five runs, to be compared with five others
 
-    Exit codes: 0 every threshold holds, 2 one does not, 3 INVALID (the client was the
-    bottleneck: nothing is said about the server), 64 usage, 130 interrupted.
+    Exit codes: 0 every threshold holds, 1 so it does, but the run could not be stored or its
+    report not be written, 2 one does not, 3 INVALID (the client was the bottleneck: nothing is
+    said about the server), or a --fail-if-worse cannot be told, 64 usage, 130 interrupted. A run
+    that is interrupted, twice or by a closed terminal too, is stored.
     """
 
 
 for _command in (load_runs.list_runs, load_runs.show, load_runs.compare_runs, load_runs.export,
-                 load_runs.baseline):  # fmt: skip
+                 load_runs.baseline, load_delete.delete, load_failover.failover):  # fmt: skip
     load.add_command(_command)
 
 
@@ -78,7 +78,10 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
 @click.argument("numbers", nargs=-1, type=float, metavar="[NUMBER]...")
 @profile_option
 @_options
-@click.option("--url", metavar="URL", help="This server instead of a profile's.")
+@click.option(
+    "--url", metavar="URL", help="This server instead of a profile's; unix:/PATH for a socket."
+)
+@tls_options
 @click.option(
     "-f", "--format", "format_", type=click.Choice(["text", *FORMATS]),
     default="text", show_default=True, help="How the result is told.",
@@ -87,6 +90,10 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Into a file."
 )
 @click.option("--against", metavar="RUN", help="Compare with this run; else with the baseline.")
+@click.option(
+    "--times", type=click.IntRange(1, 1000), default=1, metavar="N",
+    help="Run it so often: differences between runs are only told by several.",
+)  # fmt: skip
 @click.option("--fail-if-worse", metavar="PERCENT", help="Exit 2 when worse by more than this.")
 @click.option("--yes", is_flag=True, help="Do not ask, even for production.")
 @click.option("-q", "--quiet", is_flag=True, help="No line of progress.")
@@ -95,9 +102,12 @@ def _run(
     numbers: tuple[float, ...],
     profile_name: str | None,
     url: str | None,
+    ca: str,
+    insecure: bool,
     format_: str,
     output: Path | None,
     against: str | None,
+    times: int,
     fail_if_worse: str | None,
     yes: bool,
     quiet: bool,
@@ -105,27 +115,39 @@ def _run(
 ) -> int:
     """Run a load test: a MODE with its numbers, or a PLAN of the profile."""
     limit = load_runs.share(fail_if_worse)
-    profile = profile_of(url) if url else load_profile(profile_name)
+    check_output(output)
+    tls = tls_of(url, ca, insecure=insecure)
+    profile = _by_url(url, tls, profile_name) if url else load_profile(profile_name)
     plan = _plan(profile, what, numbers, keys_of(options))
-    base = store.find(against) if against else store.baseline(plan.name, profile.name)
-    if limit is not None and base is None:
+    if url:
+        profile = as_planned(profile, plan)
+    bases = _bases(plan, profile, against, times, gated=limit is not None)
+    if limit is not None and not bases:
         raise UsageError(
             "there is no run to compare with", where="--fail-if-worse",
             hint="--against RUN, or opsconsole load baseline RUN",
         )  # fmt: skip
+    if times > 1 and (format_ != "text" or output is not None):
+        raise UsageError(
+            "several runs make no one report", where="--times", hint="opsconsole load export RUN"
+        )
+    if limit is not None and times > 1:
+        load_repeat.refuse_too_few(len(bases), times)
     load_run = LoadRun(plan, profile)
-    _ask(profile, load_run, yes)
-
-    begin = time.monotonic()
-    try:
-        asyncio.run(_watch(load_run, show=not quiet and sys.stderr.isatty()))
-    except OpsError as error:
-        note("load.run", profile, _names(load_run), "cli", begin, "failed", str(error))
-        raise
+    _ask((production_of(profile) if url else None) or profile, load_run, yes)
+    if times > 1:
+        return load_repeat.repeat(plan, profile, times, bases=bases, limit=limit, quiet=quiet)
     run = load_run.run
-    code = load_runs.exit_code(run)
-    note("load.run", profile, _names(load_run), "cli", begin, _outcome(code), plan.name)
-    return _tell(run, code, format_, output, base, limit)
+    with Interrupts() as interrupts:
+        code = drive(load_run, profile, interrupts, quiet=quiet)
+        # First: whatever is wrong with the report must not cost what was measured.
+        kept = load_runs.stored(run)
+        text = _report(run, format_)
+    code = load_runs.told(text, output, code or kept, document=format_ != "text")
+    if not bases:
+        return code
+    held = load_runs.held_against(bases, [run], limit, err=format_ != "text")
+    return load_runs.gravest(code, held)
 
 
 def _plan(profile: Profile, what: str, numbers: tuple[float, ...], keys: dict[str, Any]) -> Plan:
@@ -139,82 +161,47 @@ def _plan(profile: Profile, what: str, numbers: tuple[float, ...], keys: dict[st
     return plan_for(what, numbers=numbers, **keys)
 
 
+def _by_url(url: str, tls: Tls | None, profile_name: str | None) -> Profile:
+    if profile_name or click.get_current_context().obj:
+        raise UsageError(
+            "a profile has its own servers", where="--url", hint="give either it or --profile"
+        )
+    return profile_of(url, tls)
+
+
+def _bases(
+    plan: Plan, profile: Profile, against: str | None, times: int, *, gated: bool
+) -> list[Run]:
+    """What the run is held against; of several runs, all repetitions of that. A baseline that
+    cannot be read costs the comparison, and stops only what hangs on it."""
+    try:
+        base = store.find(against) if against else store.baseline(plan.name, profile.name)
+        if base is None or times == 1:
+            return [] if base is None else [base]
+        return [store.read(summary.id) for summary in store.side(base.id)]
+    except OpsError as error:
+        if against:
+            raise
+        said = f"not compared with the baseline: {error}"
+        if gated:
+            raise OpsError(said, code=ExitCode.UNKNOWN) from None
+        click.echo(f"opsconsole: {said}", err=True)
+        return []
+
+
 def _ask(profile: Profile, load_run: LoadRun, yes: bool) -> None:
     """Load on production is a decision, which a script says with --yes."""
     if profile.environment != "production" or yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{profile.name} is production", hint="say --yes to load it")
-    typed = click.prompt(f"{profile.name} is PRODUCTION. Type its name to load {_names(load_run)}")
+    servers = ",".join(load_run.servers)
+    typed = click.prompt(f"{profile.name} is PRODUCTION. Type its name to load {servers}")
     if typed.strip() != profile.name:
         raise OpsError("not confirmed: nothing was sent")
 
 
-def _names(load_run: LoadRun) -> str:
-    return ",".join(load_run.servers)
-
-
-def _outcome(code: ExitCode) -> str:
-    return {ExitCode.OK: "done", ExitCode.UNKNOWN: "invalid"}.get(code, "failed")
-
-
-async def _watch(load_run: LoadRun, *, show: bool) -> None:
-    """Run it to its end. The first Ctrl-C lets what is in flight end, the second does not."""
-    loop = asyncio.get_running_loop()
-    me = asyncio.current_task()
-    assert me is not None
-
-    def interrupt() -> None:
-        if load_run.run.stopped:
-            me.cancel()
-        load_run.stop("interrupted")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    recent: list[Tick] = []
-    try:
-        async for tick in load_run.ticks():
-            recent.append(tick)
-            del recent[:-60]
-            if show:
-                width = shutil.get_terminal_size().columns - 1
-                line = report.live(recent, load_run.phases, width=width, unicode=unicode_output())
-                print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    finally:
-        if show:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
-        with contextlib.suppress(ValueError):
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-
-def _tell(
-    run: Run,
-    code: ExitCode,
-    format_: str,
-    output: Path | None,
-    base: Run | None,
-    limit: float | None,
-) -> int:
-    """Report, then store: a full disk must not cost the operator what was measured."""
-    if format_ == "text":
-        width = shutil.get_terminal_size().columns
-        load_runs.write(report.text(run, unicode=unicode_output(), width=width), output)
-    else:
-        load_runs.write(export(run, format_), output)
-    try:
-        store.save(run)
-    except OpsError as error:
-        click.echo(f"opsconsole: {error}", err=True)
-        code = code or ExitCode.WARNING
-    if base is None:
-        return code
-    try:
-        comparison = compare(base, run)
-    except OpsError as error:
-        click.echo(f"not compared: {error}", err=True)
-        return max(code, ExitCode.UNKNOWN) if limit is not None else code
-    click.echo("\n" + load_runs.comparison_text(comparison), err=format_ != "text")
-    return max(code, load_runs.gate(comparison, limit))
+def _report(run: Run, format_: str) -> str:
+    if format_ != "text":
+        return export(run, format_)
+    return report.text(run, unicode=unicode_output(), width=shutil.get_terminal_size().columns)

@@ -21,6 +21,8 @@ VERBS = {
     "get": ("opsconsole.cli.fleet", "get", "The raw answer of a server's health or metrics."),
     "rank": ("opsconsole.cli.rank", "rank", "Rank documents with a server or the own engine."),
     "load": ("opsconsole.cli.load", "load", "Load-test servers; list, show, compare, export runs."),
+    "tune": ("opsconsole.cli.tune", "tune", "Find the settings that serve best on a daemon."),
+    "generate": ("opsconsole.cli.generate", "generate", "Write nginx's configuration."),
     "host": ("opsconsole.cli.host", "host", "This machine: cores, memory, disks, GPUs."),
     "profile": ("opsconsole.cli.profile", "profile", "Validate, show and complete profiles."),
     "audit": ("opsconsole.cli.audit", "audit", "Who did what, when."),

@@ -69,7 +69,7 @@ class Folder:
         """Take the keeper's lock for the life of this process; ``None`` when another has it."""
         fd = os.open(self.keeper_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # A passing reader holds it for an instant, hence the patience.
-        if not _lock(fd, timeout):
+        if not lock(fd, timeout):
             os.close(fd)
             return None
         os.ftruncate(fd, 0)
@@ -83,7 +83,7 @@ class Folder:
             OSError: the folder cannot be written.
         """
         fd = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _lock(fd, timeout):
+        if not lock(fd, timeout):
             holder = os.pread(fd, 200, 0).decode("utf-8", "replace")
             os.close(fd)
             name = os.path.basename(self.path)
@@ -113,7 +113,8 @@ class Operation:
         os.close(self._fd)
 
 
-def _lock(fd: int, timeout: float) -> bool:
+def lock(fd: int, timeout: float) -> bool:
+    """Take the lock of an open file within ``timeout`` seconds; whether it was to be had."""
     deadline = time.monotonic() + timeout
     while True:
         try:

@@ -11,6 +11,7 @@ from opsconsole.daemon import ports
 from opsconsole.daemon.command import folder_of
 from opsconsole.daemon.group import remnants
 from opsconsole.daemon.identity import Identity, Presence, boot_id, presence
+from opsconsole.daemon.leftovers import leftover
 from opsconsole.daemon.states import ALIVE, ENDED, DaemonState
 from opsconsole.text import clean_line
 
@@ -45,6 +46,16 @@ class DaemonStatus(Struct, frozen=True, kw_only=True):
     log: str = ""
     survivors: list[int] = []
     """Processes of its group that are still to end, or that could not be ended."""
+    left_behind: str = ""
+    """What somebody who was killed left undone, such as a tuning."""
+    remedy: str = ""
+    """The command that mends that."""
+
+    @property
+    def remarks(self) -> str:
+        """What was left behind, and why it is as it is; on one line, empty when all is said."""
+        left = f"{self.left_behind}: {self.remedy}" if self.left_behind else ""
+        return "; ".join(part for part in (left, self.detail) if part)
 
 
 class Sighting(NamedTuple):
@@ -131,6 +142,7 @@ def inspect(folder: Folder, profile: str, name: str, host: str, port: int) -> Da
     current = record is not None and record.boot == boot_id()
     running = record is not None and current and (seen.kept or there)
     shown = record if current else None
+    left = leftover(folder, name)
     return DaemonStatus(
         profile=profile,
         name=name,
@@ -147,6 +159,8 @@ def inspect(folder: Folder, profile: str, name: str, host: str, port: int) -> Da
         detail=clean_line(detail, _DETAIL_LIMIT),
         log=folder.log,
         survivors=seen.left or (shown.survivors if shown and stopping else []),
+        left_behind=left.what if left else "",
+        remedy=left.remedy if left else "",
     )
 
 

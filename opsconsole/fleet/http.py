@@ -12,10 +12,11 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from opsconsole import trust
 from opsconsole.errors import OpsError
 from opsconsole.fleet.lean_httpcore import httpcore
 from opsconsole.fleet.snapshot import Failure
-from opsconsole.profile import Secret, Server
+from opsconsole.profile import Secret, Server, Tls
 
 MAX_BODY = 2 * 2**20
 
@@ -52,9 +53,9 @@ class Answer(NamedTuple):
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls(tls: Tls | None = None) -> ssl.SSLContext:
     """One context for all clients: reading the certificate store takes 10 ms and more."""
-    return ssl.create_default_context()
+    return trust.context((tls.ca if tls else None) or "", verify=tls is None or tls.verify)
 
 
 class Client:
@@ -64,22 +65,26 @@ class Client:
     proxies or decoding, and costs half the processor time and a quarter of the import without.
 
     Raises:
-        OpsError: the server's API key cannot be had.
+        OpsError: the server's API key or its CA's file cannot be had.
     """
 
     def __init__(self, server: Server) -> None:
         parts = urlsplit(server.url)
-        host = (parts.hostname or "").encode("idna")
-        self._scheme, self._host, self._port = parts.scheme.encode(), host, server.port
-        self._base = parts.path
+        if server.unix:
+            self._scheme, self._host, self._port, self._base = b"http", b"localhost", 80, ""
+        else:
+            host = (parts.hostname or "").encode("idna")
+            self._scheme, self._host, self._port = parts.scheme.encode(), host, server.port
+            self._base = parts.path
         self._headers = [(b"accept", b"application/json"), (b"user-agent", b"opsconsole")]
         if server.api_key is not None:
             self._headers.append((b"authorization", b"Bearer " + header_value(server.api_key)))
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls() if parts.scheme == "https" else None,
+            ssl_context=_tls(server.tls) if parts.scheme == "https" else None,
             max_connections=4,
             max_keepalive_connections=2,
             keepalive_expiry=60.0,
+            uds=server.unix or None,
         )
         self.timeout = server.timeout
 
@@ -179,7 +184,7 @@ def _classify(error: Exception) -> FetchError:
             if link.reason == "WRONG_VERSION_NUMBER":
                 return FetchError(Failure.TLS, "that port does not speak TLS")
             return FetchError(Failure.TLS, f"TLS: {link.reason or _words(link)}")
-        if isinstance(link, ConnectionRefusedError):
+        if isinstance(link, ConnectionRefusedError | FileNotFoundError):  # no such socket
             return FetchError(Failure.REFUSED, "connection refused: nothing listens there")
         if isinstance(link, socket.gaierror):
             return FetchError(Failure.DNS, f"host name not found: {_words(link)}")
@@ -218,5 +223,6 @@ def _kind_of_body(body: bytes, content_type: str) -> str:
 
 
 def secret_failure(error: OpsError) -> FetchError:
-    """A missing API key as the failure of a poll."""
-    return FetchError(Failure.SECRET, str(error))
+    """A missing API key, or a CA that cannot be read, as the failure of a poll."""
+    kind = Failure.TLS if isinstance(error, trust.TrustError) else Failure.SECRET
+    return FetchError(kind, str(error))

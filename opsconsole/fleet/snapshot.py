@@ -71,6 +71,9 @@ class Counters(Struct, frozen=True, kw_only=True):
     max_queue: float | None = None
     cache_hits: float | None = None
     cache_misses: float | None = None
+    batches: float | None = None
+    batch_pairs: float | None = None
+    """Pairs in all batches together."""
     resident_bytes: float | None = None
     cpu_seconds: float | None = None
     start_time: float | None = None

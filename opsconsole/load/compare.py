@@ -1,49 +1,30 @@
-"""Two runs of one plan: better, worse or no difference, by a block bootstrap over their ticks.
+"""Runs of one plan: better, worse or no difference, by a stated test.
 
-Requests of one second share that second's fate, so single requests must not be resampled: the
-error would come out far too small. Instead, blocks of consecutive ticks are drawn with replacement
-(circular block bootstrap; Politis and Romano 1992), at the same places of both runs, so that a
-ramp cancels out. The interval is widened for few blocks as in Hesterberg 2015 (the "expanded
-percentile" interval), and a metric differs when its interval does not hold 0.
+Two runs are compared by a block bootstrap over their ticks (:mod:`~opsconsole.load.bootstrap`), a
+metric differing when its interval does not hold 0. Several repetitions a side are compared by an
+exact rank test over the runs (:mod:`~opsconsole.load.repetitions`): what moves a whole run, such
+as a server's moods that last longer than a run can show, is seen only between runs.
 """
 
 from __future__ import annotations
 
-import math
-import random
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
-from operator import itemgetter
-from statistics import NormalDist
+from collections.abc import Sequence
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from opsconsole.errors import UsageError
-from opsconsole.load.histogram import lower_of
-from opsconsole.load.judge import histogram_of, is_latency, percent_of
-from opsconsole.load.records import Run, Tick, Totals
+from opsconsole.load import repetitions
+from opsconsole.load.bootstrap import Estimate, Resampled
+from opsconsole.load.comparable import notes, refuse, strata
+from opsconsole.load.judge import is_latency
+from opsconsole.load.records import Run
 from opsconsole.profile.threshold import METRICS
 
-RESAMPLES = 2000
-LEAST_TICKS = 8
-"""Of each run."""
-LEAST_BLOCKS = 5
-"""Of a phase that has as many ticks: fewer say nothing about how much a run varies."""
-BEYOND = 5
-"""Requests that must lie beyond a percentile in both runs; fewer decide nothing."""
+METRICS_COMPARED = ("p50", "p95", "p99", "throughput", "success_rate")
 RESOLUTION = 0.01
 """Share of the base below which latencies and rates do not differ: buckets are 0.8 % wide, and
 no decision hangs on less."""
-MOST_BLOCKS = 200
-MOST_PARTS = 2000
-"""Of a phase: of a longer one, consecutive ticks are taken together."""
-_SEED = 20_261_121
-_NOT_THE_LOAD = frozenset({"name", "servers", "thresholds", "aborts"})
-"""Fields of a plan in which comparable runs may differ."""
-
-_Draw = Callable[[Sequence[float]], tuple[float, ...]]
 Verdict = Literal["better", "worse", "no difference"]
 
 
@@ -57,6 +38,8 @@ class Change(Struct, frozen=True, kw_only=True):
         change: ``new`` against ``base`` as a share of it: 0.1 is 10 % more. ``low`` and ``high``
             are the ends of its interval. None: cannot be said.
         note: Why nothing can be said.
+        p: Of the rank test over repetitions: how likely ranks as uneven are by chance. None: there
+            was no such test.
     """
 
     metric: str
@@ -67,12 +50,14 @@ class Change(Struct, frozen=True, kw_only=True):
     high: float | None
     verdict: Verdict
     note: str = ""
+    p: float | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
     """What became of each metric from run ``base`` to run ``new`` (their ids).
 
     Attributes:
+        bases, news: The runs of each side where there were several.
         test: The test in words.
         notes: What else differs between the runs, one line each.
     """
@@ -83,13 +68,15 @@ class Comparison(Struct, frozen=True, kw_only=True):
     test: str
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    news: tuple[str, ...] = ()
 
 
 def compare(
     base: Run,
     new: Run,
     *,
-    metrics: Sequence[str] = ("p50", "p95", "p99", "throughput", "success_rate"),
+    metrics: Sequence[str] = METRICS_COMPARED,
     level: float = 0.95,
 ) -> Comparison:
     """How ``new`` differs from ``base`` in the measured phases that both ran.
@@ -99,29 +86,59 @@ def compare(
         level: Of the intervals, above 0.5 and below 1.
 
     Raises:
-        UsageError: the runs are of different plans, one is invalid or too short, or a metric is
-            unknown.
+        UsageError: the runs are of different plans, one is invalid, was changed by hand or is too
+            short, or a metric is unknown.
     """
-    _refuse(base, new, metrics, level)
-    strata = _strata(base, new)
-    old, late = _Side(base, (a for a, _ in strata)), _Side(new, (b for _, b in strata))
-    blocks = list(map(_blocks, old.lengths, late.lengths))
-    old.cut(blocks)
-    late.cut(blocks)
-    rng = random.Random(_SEED)
-    draws = []
-    for _ in range(RESAMPLES):
-        places = [rng.random() for _ in range(sum(blocks))]
-        draws.append((old.draw(iter(places)), late.draw(iter(places))))
-    tail = _tail(level, sum(blocks), len(blocks))
-    changes = tuple(_change(metric, old, late, draws, tail) for metric in metrics)
+    refuse(base, new, metrics, level)
+    shared = strata(base, new)
+    resampled = Resampled(base, new, shared)
     return Comparison(
         base=base.id,
         new=new.id,
         level=level,
-        test=f"block bootstrap over {old.ticks} and {late.ticks} ticks, {RESAMPLES:,} resamples",
-        changes=changes,
-        notes=tuple(_notes(base, new, len(strata))),
+        test=resampled.test,
+        changes=tuple(_change(name, resampled.estimate(name, level)) for name in metrics),
+        notes=tuple(notes(base, new, len(shared))),
+    )
+
+
+def compare_repeated(
+    bases: Sequence[Run],
+    news: Sequence[Run],
+    *,
+    metrics: Sequence[str] = METRICS_COMPARED,
+    level: float = 0.95,
+) -> Comparison:
+    """How the runs ``news`` differ from the runs ``bases``; one of each as in :func:`compare`.
+
+    Raises:
+        UsageError: as there; a side without a run, or a run on both sides.
+    """
+    if len(bases) == len(news) == 1:
+        return compare(bases[0], news[0], metrics=metrics, level=level)
+    if not bases or not news:
+        raise UsageError("there is no run on one side")
+    if both := {run.id for run in bases} & {run.id for run in news}:
+        raise UsageError(f"{min(both)} is on both sides")
+    runs = [*bases, *news]
+    for run in runs:
+        refuse(bases[0], run, metrics, level)
+    phases = repetitions.common(runs)
+    if not phases:
+        raise UsageError("these runs have no measured phase in common")
+    said = [note for run in runs for note in notes(bases[0], run, sum(phases.values()))]
+    return Comparison(
+        base=_side(bases),
+        new=_side(news),
+        level=level,
+        test=repetitions.named(len(bases), len(news)),
+        changes=tuple(
+            _change(name, repetitions.estimate(name, bases, news, phases, level))
+            for name in metrics
+        ),
+        notes=tuple(dict.fromkeys(said)),
+        bases=tuple(run.id for run in bases),
+        news=tuple(run.id for run in news),
     )
 
 
@@ -141,272 +158,25 @@ def _size(change: Change) -> float:
     return abs(change.change or 0.0)
 
 
-# What may be compared
+def _side(runs: Sequence[Run]) -> str:
+    return runs[0].id if len(runs) == 1 else f"{runs[0].id} and {len(runs) - 1} more"
 
 
-def _refuse(base: Run, new: Run, metrics: Iterable[str], level: float) -> None:
-    if not 0.5 < level < 1:
-        raise UsageError(f"a level of {level:g} is not between 0.5 and 1")
-    for metric in metrics:
-        if metric not in METRICS:
-            raise UsageError(f"unknown metric {metric!r}", hint=f"known are {', '.join(METRICS)}")
-        if metric.endswith("max"):
-            raise UsageError(
-                f"{metric} cannot be compared", hint="one request decides it; take p99.9"
-            )
-    different = [
-        name
-        for name in structs.asdict(base.plan)
-        if name not in _NOT_THE_LOAD and getattr(base.plan, name) != getattr(new.plan, name)
-    ]
-    if different:
-        raise UsageError(
-            f"{base.id} and {new.id} are of different plans",
-            hint=f"they differ in {', '.join(different)}",
-        )
-    for run in (base, new):
-        if run.invalid:
-            raise UsageError(f"{run.id} is INVALID and cannot be compared", hint=run.invalid[0])
-
-
-def _strata(base: Run, new: Run) -> list[tuple[int, int]]:
-    """The numbers, in base and in new, of the measured phases that both ran. A stress test or a
-    search goes its own way each time; what they share is the same load."""
-    ticked = {tick.phase for tick in base.ticks}, {tick.phase for tick in new.ticks}
-    left = [(at, result.phase) for at, result in enumerate(new.phases) if at in ticked[1]]
-    pairs = []
-    for number, result in enumerate(base.phases):
-        if number not in ticked[0] or not result.phase.measured:
-            continue
-        for at, (other, phase) in enumerate(left):
-            if phase == result.phase:
-                pairs.append((number, other))
-                del left[at]
-                break
-    if not pairs:
-        raise UsageError(f"{base.id} and {new.id} have no measured phase in common")
-    for run, chosen in ((base, {a for a, _ in pairs}), (new, {b for _, b in pairs})):
-        length = sum(tick.phase in chosen for tick in run.ticks)
-        if length < LEAST_TICKS:
-            raise UsageError(
-                f"{run.id} is too short to compare: {length} measured seconds",
-                hint=f"at least {LEAST_TICKS} are needed, and 30 are better",
-            )
-    return pairs
-
-
-def _notes(base: Run, new: Run, shared: int) -> Iterable[str]:
-    for run in (base, new):
-        if run.stopped:
-            yield f"{run.id} was stopped: {run.stopped}"
-        measured = sum(result.phase.measured for result in run.phases)
-        if measured > shared:
-            yield f"{run.id} has {measured - shared} more measured phases, which are left out"
-    for what, old, late in (
-        ("machine", base.machine, new.machine),
-        ("opsconsole", base.version, new.version),
-        ("servers", ", ".join(base.servers), ", ".join(new.servers)),
-    ):
-        if old != late:
-            yield f"{what}: {old or 'unknown'} → {late or 'unknown'}"
-    for name in base.servers.keys() & new.servers.keys():
-        before, after = structs.asdict(base.servers[name]), structs.asdict(new.servers[name])
-        for field, value in before.items():
-            if value != after[field]:
-                yield f"{name}'s {field}: {value or 'unknown'} → {after[field] or 'unknown'}"
-
-
-# The test
-
-
-def _blocks(base: int, new: int) -> int:
-    """How many blocks a phase of so many parts is: each about the square root of its length, so
-    that a server's moods of several seconds fit into one; the cube root, which asymptotics
-    favour, takes such moods for differences more often."""
-    shorter = min(base, new)
-    length = max(1, min(math.isqrt(shorter), shorter // LEAST_BLOCKS))
-    return min(MOST_BLOCKS, math.ceil(shorter / length))
-
-
-def _tail(level: float, blocks: int, strata: int) -> float:
-    """The share of resamples beyond each end of the interval: Student's t for the blocks there
-    are, whose variance is besides too small by (n - 1) / n."""
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    free = max(2, blocks - strata)
-    # Cornish-Fisher, within 1 % from 4 degrees of freedom at 95 %.
-    t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
-    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
-    return NormalDist().cdf(-t * math.sqrt(blocks / max(1, blocks - strata)))
-
-
-class _Side:
-    """One run, ready to be resampled. A draw is the parts at which blocks start; a column has, for
-    each part, the sum over the block that starts there."""
-
-    def __init__(self, run: Run, phases: Iterable[int]) -> None:
-        by_phase: dict[int, list[Tick]] = {number: [] for number in phases}
-        for tick in run.ticks:
-            if tick.phase in by_phase:
-                by_phase[tick.phase].append(tick)
-        self.ticks = sum(map(len, by_phase.values()))
-        self.totals: list[Totals] = []
-        self.seconds: list[float] = []
-        self.lengths: list[int] = []
-        for ticks in by_phase.values():
-            before = len(self.totals)
-            size = math.ceil(len(ticks) / MOST_PARTS)
-            for first in range(0, len(ticks), size):
-                part = ticks[first : first + size]
-                self.totals.append(part[0].all())
-                for tick in part[1:]:
-                    self.totals[-1].add(tick.all())
-                self.seconds.append(sum(tick.seconds for tick in part))
-            self.lengths.append(len(self.totals) - before)
-        self._spans: list[tuple[int, int, int, int]] = []
-
-    def cut(self, blocks: Sequence[int]) -> None:
-        """Divide each phase into so many blocks."""
-        first = 0
-        for length, number in zip(self.lengths, blocks, strict=True):
-            self._spans.append((first, length, number, math.ceil(length / number)))
-            first += length
-
-    def draw(self, places: Iterator[float]) -> _Draw:
-        """The blocks at ``places`` (0..1), as many in each phase as it has."""
-        return itemgetter(
-            *(
-                first + int(next(places) * length)
-                for first, length, number, _ in self._spans
-                for _ in range(number)
-            )
-        )
-
-    def column(self, values: Sequence[float]) -> list[float]:
-        """Past its phase's end a block goes on at the phase's start."""
-        sums: list[float] = []
-        for first, length, _, block in self._spans:
-            part = values[first : first + length]
-            running = [0, *accumulate([*part, *part[:block]])]
-            sums += [running[at + block] - running[at] for at in range(length)]
-        return sums
-
-
-class _Ratio:
-    """A metric that is one sum over another."""
-
-    def __init__(self, metric: str, side: _Side) -> None:
-        over, under = zip(*map(_parts_of(metric), side.totals, side.seconds), strict=True)
-        self._over, self._under = side.column(over), side.column(under)
-        self.whole = sum(over) / sum(under) if sum(under) else None
-        self.beyond = math.inf
-
-    def of(self, draw: _Draw) -> float | None:
-        under = sum(draw(self._under))
-        return sum(draw(self._over)) / under if under else None
-
-
-def _parts_of(metric: str) -> Callable[[Totals, float], tuple[float, float]]:
-    def parts(totals: Totals, seconds: float) -> tuple[float, float]:
-        if is_latency(metric):
-            histogram = histogram_of(totals, metric)
-            return histogram.sum / 1e9, histogram.total
-        counted = {
-            "success_rate": totals.good, "error_rate": totals.ended - totals.good,
-            "goodput": totals.good, "throughput": totals.ended, "pairs": totals.pairs,
-        }  # fmt: skip
-        return counted[metric], totals.ended if METRICS[metric] == "share" else seconds
-
-    return parts
-
-
-class _Percentile:
-    """A percentile, failures being infinitely slow.
-
-    How many requests of a resample are in a bucket or below it is a sum of a column; a bisection
-    over the buckets finds the percentile with few sums, and no histogram is ever merged.
-    """
-
-    def __init__(self, metric: str, side: _Side) -> None:
-        self._share = (percent_of(metric) or 0.0) / 100
-        self._column = side.column
-        self._parts = []
-        keys: set[int] = set()
-        number = []
-        for totals in side.totals:
-            counts = histogram_of(totals, metric).counts
-            here = sorted(counts)
-            self._parts.append((here, [0, *accumulate(map(counts.__getitem__, here))]))
-            keys.update(here)
-            number.append(sum(counts.values()) + totals.ended - totals.good)
-        self._keys = sorted(keys)
-        self._number = side.column(number)
-        self._columns: dict[int, list[float]] = {}
-        self.beyond = sum(number) * (1 - self._share)
-        self.whole = self._find(sum(number), lambda at: sum(self._below(at)))
-
-    def of(self, draw: _Draw) -> float | None:
-        def below(at: int) -> float:
-            column = self._columns.get(at)
-            if column is None:
-                column = self._columns[at] = self._column(self._below(at))
-            return sum(draw(column))
-
-        return self._find(sum(draw(self._number)), below)
-
-    def _below(self, at: int) -> list[int]:
-        """Of each part, how many are in the bucket ``at`` or below it."""
-        key = self._keys[at]
-        return [running[bisect_right(keys, key)] for keys, running in self._parts]
-
-    def _find(self, number: float, below: Callable[[int], float]) -> float | None:
-        if not number:
-            return None
-        rank = self._share * number
-        at = bisect_left(range(len(self._keys)), rank, key=below)
-        if at == len(self._keys):
-            return math.inf
-        before = below(at - 1) if at else 0
-        low, high = lower_of(self._keys[at]), lower_of(self._keys[at] + 1)
-        return (low + (high - low) * (rank - before) / (below(at) - before)) / 1e9
-
-
-def _change(
-    metric: str, old: _Side, late: _Side, draws: Iterable[tuple[_Draw, _Draw]], tail: float
-) -> Change:
-    kind = _Ratio if percent_of(metric) is None else _Percentile
-    base, new = kind(metric, old), kind(metric, late)
-    note = ""
-    if base.whole is None or new.whole is None:
-        note = "nothing was measured"
-    elif (beyond := min(base.beyond, new.beyond)) < BEYOND:
-        note = f"too few requests: only {beyond:.0f} lie beyond it"
-    if note or base.whole is None or new.whole is None:
-        return Change(
-            metric=metric, base=base.whole, new=new.whole, change=None, low=None, high=None,
-            verdict="no difference", note=note,
-        )  # fmt: skip
-    changes = sorted(
-        _relative(before, after)
-        for a, b in draws
-        if (before := base.of(a)) is not None and (after := new.of(b)) is not None
-    )
-    beyond_end = int(tail * len(changes))
-    change = _relative(base.whole, new.whole)
-    low, high = changes[beyond_end], changes[-1 - beyond_end]
+def _change(metric: str, found: Estimate | repetitions.Ranked) -> Change:
     verdict: Verdict = "no difference"
-    if (low > 0 or high < 0) and (METRICS[metric] == "share" or abs(change) >= RESOLUTION):
+    change = found.change
+    counts = change is not None and (METRICS[metric] == "share" or abs(change) >= RESOLUTION)
+    if change is not None and counts and found.differs:
         less_is_better = is_latency(metric) or metric == "error_rate"
         verdict = "worse" if (change > 0) == less_is_better else "better"
     return Change(
-        metric=metric, base=base.whole, new=new.whole, change=change, low=low, high=high,
+        metric=metric,
+        base=found.base,
+        new=found.new,
+        change=change,
+        low=found.low,
+        high=found.high,
         verdict=verdict,
-    )  # fmt: skip
-
-
-def _relative(base: float, new: float) -> float:
-    """How much more ``new`` is, as a share of ``base``; either may be 0 or infinite."""
-    if base == new:
-        return 0.0
-    if base == 0 or math.isinf(new):
-        return math.inf
-    return new / base - 1
+        note=found.note,
+        p=found.p if isinstance(found, repetitions.Ranked) else None,
+    )

@@ -7,13 +7,16 @@ does not become fast by refusing work. The mean is that of the good ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from opsconsole import figures
+from opsconsole.errors import UsageError
 from opsconsole.load.histogram import Histogram
+from opsconsole.load.plan import Plan
 from opsconsole.load.records import Judgement, PhaseResult, Totals
+from opsconsole.load.summary import measure as in_words
 from opsconsole.profile import Server
-from opsconsole.profile.threshold import METRICS, Threshold, format_value
+from opsconsole.profile.problems import nearest
+from opsconsole.profile.threshold import METRICS, Threshold, format_value, parse_threshold
 
 
 def is_latency(metric: str) -> bool:
@@ -48,10 +51,24 @@ def percentile(histogram: Histogram, failed: int, percent: float) -> float | Non
     if not failed:
         return histogram.percentile(percent)
     whole = histogram.total + failed
-    rank = max(1, math.ceil(percent * whole * (1 - 1e-12) / 100))
+    rank = _rank(percent, whole)
     if rank > histogram.total:
         return math.inf
     return histogram.percentile(100 * rank / histogram.total)
+
+
+def _rank(percent: float, whole: int) -> int:
+    return max(1, math.ceil(percent * whole * (1 - 1e-12) / 100))
+
+
+def maximum_of(metric: str, totals: Totals) -> int:
+    """How many requests a percentile is of, when they are so few that it is their maximum: less
+    than one of them lies beyond its rank. 0 for any other and for what is no percentile."""
+    percent = percent_of(metric) if is_latency(metric) else None
+    if percent is None:
+        return 0
+    whole = histogram_of(totals, metric).total + totals.ended - totals.good
+    return whole if _rank(percent, whole) >= whole else 0
 
 
 def measure(metric: str, totals: Totals, seconds: float) -> float | None:
@@ -70,8 +87,9 @@ def measure(metric: str, totals: Totals, seconds: float) -> float | None:
     if unit == "rate":
         if seconds <= 0 or not (totals.sent or totals.ended):
             return None
-        counted = {"goodput": totals.good, "throughput": totals.ended, "pairs": totals.pairs}
-        return counted[metric] / seconds
+        rates = totals.rates(seconds)
+        # A request that the client gave up is nobody's throughput.
+        return {"goodput": rates.good, "throughput": rates.answered, "pairs": rates.pairs}[metric]
     histogram = histogram_of(totals, metric)
     percent = percent_of(metric)
     if percent is not None:
@@ -82,68 +100,89 @@ def measure(metric: str, totals: Totals, seconds: float) -> float | None:
 
 
 def show(metric: str, value: float | None) -> str:
-    """A measured value with its unit: ``81.2ms``, ``99.95 %``, ``240/s``; ``∞`` where so many
-    failed that the percentile is none of an answer; a dash for None."""
-    if value is None:
-        return figures.DASH
-    if math.isinf(value):
-        return "∞"
-    unit = METRICS[metric]
-    if unit == "share":
-        # 99.996 % is not 100 %: enough places to tell it from either end.
-        for places in (1, 2, 3, 4):
-            text = f"{value * 100:.{places}f}"
-            if float(text) not in (0.0, 100.0) or value in (0.0, 1.0):
-                break
-        return f"{text.rstrip('0').rstrip('.')} %"
-    return f"{figures.rate(value)}/s" if unit == "rate" else figures.with_unit(value)
-
-
-def holds(threshold: Threshold, observed: float | None) -> bool:
-    """Whether the threshold is kept; by nothing it is not."""
-    # 99.93 % is read as 0.9993000000000001, where 9,993 of 10,000 are 0.9993.
-    if observed is not None and math.isclose(observed, threshold.limit, rel_tol=1e-9):
-        return threshold.inclusive
-    return threshold.holds(observed)
+    """A measured value with its unit, as reports show it: ``81.2ms``, ``99.95%``, ``240/s``; ``∞``
+    where so many failed that the percentile is none of an answer; a dash for None."""
+    return in_words(metric, value)
 
 
 def judge_totals(
-    totals: Totals, seconds: float, thresholds: Iterable[Threshold]
+    totals: Totals | Mapping[str, Totals], seconds: float, thresholds: Iterable[Threshold]
 ) -> list[Judgement]:
-    """Each threshold against what was measured over ``seconds``."""
+    """Each threshold against what was measured over ``seconds``, as a whole.
+
+    Args:
+        totals: By server. Of all of them together: for thresholds on one server nothing is
+            measured then.
+    """
+    whole = totals if isinstance(totals, Totals) else Totals.sum(totals.values())
+    by_server: Mapping[str, Totals] = {} if isinstance(totals, Totals) else totals
     judgements = []
     for threshold in thresholds:
-        observed = measure(threshold.metric, totals, seconds)
-        judgements.append(
-            Judgement(
-                threshold=threshold.text,
-                metric=threshold.metric,
-                limit=threshold.limit,
-                observed=observed,
-                passed=holds(threshold, observed),
-            )
-        )
+        server = threshold.server
+        concerned = by_server.get(server, Totals()) if server else whole
+        observed = measure(threshold.metric, concerned, seconds)
+        few = maximum_of(threshold.metric, concerned)
+        judgements.append(judgement(threshold, observed, maximum_of=few))
     return judgements
 
 
+def judgement(threshold: Threshold, observed: float | None, *, maximum_of: int = 0) -> Judgement:
+    """The threshold against a value."""
+    return Judgement(
+        threshold=threshold.text,
+        metric=threshold.metric,
+        limit=threshold.limit,
+        observed=observed,
+        passed=threshold.holds(observed),
+        server=threshold.server,
+        maximum_of=maximum_of,
+    )
+
+
 def judge(result: PhaseResult, thresholds: Sequence[Threshold]) -> list[Judgement]:
-    """Each threshold against a phase, all its servers together."""
-    return judge_totals(result.all(), result.seconds, thresholds)
+    """Each threshold against a phase as a whole; windows are those of
+    :class:`~opsconsole.load.levels.Levels`."""
+    return judge_totals(result.totals, result.seconds, thresholds)
 
 
-def default_thresholds(servers: Iterable[Server]) -> list[Threshold]:
-    """What the servers promise; of several promises the strictest."""
-    levels = [server.service_level for server in servers]
-    latencies = [level.p95 for level in levels if level.p95 is not None]
-    successes = [level.success_rate for level in levels if level.success_rate is not None]
+def thresholds_of(plan: Plan, servers: Sequence[Server]) -> list[Threshold]:
+    """What a run of ``plan`` on ``servers`` must keep.
+
+    Raises:
+        UsageError: a threshold cannot be read, or is on a server that is not loaded.
+    """
+    if not plan.thresholds:
+        return default_thresholds(servers)
     found = []
-    if latencies:
-        found.append(_at("p95", "<=", min(latencies)))
-    if successes:
-        found.append(_at("success_rate", ">=", max(successes)))
+    names = [server.name for server in servers]
+    for text in plan.thresholds:
+        try:
+            threshold = parse_threshold(text)
+        except ValueError as error:
+            raise UsageError(f"{text!r}: {error}", where="threshold") from None
+        if threshold.server and threshold.server not in names:
+            raise UsageError(
+                f"{text!r}: {threshold.server!r} is not loaded", where="threshold",
+                hint=nearest(threshold.server, names),
+            )  # fmt: skip
+        found.append(threshold)
     return found
 
 
-def _at(metric: str, sign: str, limit: float) -> Threshold:
-    text = f"{metric} {sign} {format_value(metric, limit)}"
-    return Threshold(text, metric, below=sign == "<=", limit=limit, inclusive=True)
+def default_thresholds(servers: Iterable[Server]) -> list[Threshold]:
+    """What the servers promise; of several each for its own answers."""
+    servers = list(servers)
+    found = []
+    for server in servers:
+        level = server.service_level
+        own = server.name if len(servers) > 1 else ""
+        if level.p95 is not None:
+            found.append(_at("p95", "<=", level.p95, own))
+        if level.success_rate is not None:
+            found.append(_at("success_rate", ">=", level.success_rate, own))
+    return found
+
+
+def _at(metric: str, sign: str, limit: float, server: str) -> Threshold:
+    text = f"{metric} {sign} {format_value(metric, limit)}" + (f" on {server}" if server else "")
+    return Threshold(text, metric, below=sign == "<=", limit=limit, inclusive=True, server=server)

@@ -25,6 +25,9 @@ class Target(Struct, frozen=True, kw_only=True):
     base: str = ""
     """Path before every route."""
     tls: bool = False
+    ca: str = ""
+    """PEM file of those who may have signed its certificate, instead of the machine's."""
+    check_tls: bool = True
     unix: str = ""
     """Path of a Unix socket instead of host and port."""
     headers: dict[str, str] = {}
@@ -44,7 +47,6 @@ class Setup(Struct, frozen=True, kw_only=True, tag=True):
     upstream_header: str = ""
     share: int = 0
     shares: int = 1
-    check_tls: bool = True
 
 
 class Begin(Struct, frozen=True, kw_only=True, tag=True):
@@ -67,9 +69,13 @@ class Control(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Stop(Struct, frozen=True, kw_only=True, tag=True):
-    """Send nothing more; what is in flight may end within ``grace`` seconds."""
+    """Send nothing more; what is in flight may end within ``grace`` seconds.
+
+    What has not ended then has failed, unless the operator's impatience is to blame (``forgive``).
+    """
 
     grace: float = 10.0
+    forgive: bool = False
 
 
 class Ready(Struct, frozen=True, kw_only=True, tag=True):
@@ -87,6 +93,8 @@ class Frame(Struct, frozen=True, kw_only=True, tag=True):
     begin: int
     end: int
     """time.monotonic_ns"""
+    paused: int = 0
+    """Nanoseconds of it in which nothing was to be sent."""
     totals: dict[str, Totals]
     client: Client
     examples: dict[str, str] = {}
@@ -96,19 +104,25 @@ class Frame(Struct, frozen=True, kw_only=True, tag=True):
 class PhasesEnded(Struct, frozen=True, kw_only=True, tag=True):
     """The phases of a Begin have ended; their last frames were sent. ``spans``: begin and end of
     each, time.monotonic_ns, the end being that of the sending or of the last answer of a phase
-    that counts requests."""
+    that counts requests; the time of pauses is taken off the end."""
 
     spans: tuple[tuple[int, int], ...]
 
 
+class Alive(Struct, frozen=True, kw_only=True, tag=True):
+    """Phases run, and there is nothing to tell of them."""
+
+
 class Broken(Struct, frozen=True, kw_only=True, tag=True):
-    """The generator cannot go on; ``text`` is for the operator."""
+    """The generator cannot go on; ``text`` is for the operator. ``usage``: what it was given is
+    wrong, such as a file to replay."""
 
     text: str
+    usage: bool = False
 
 
 ToGenerator = Setup | Begin | Control | Stop
-FromGenerator = Ready | Frame | PhasesEnded | Broken
+FromGenerator = Ready | Frame | Alive | PhasesEnded | Broken
 
 
 def pack(message: ToGenerator | FromGenerator) -> bytes:

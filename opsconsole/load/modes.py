@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from opsconsole.errors import UsageError
+from opsconsole.load.option_values import option_value
 from opsconsole.load.plan import (
     MODES,
     Abort,
@@ -24,19 +21,15 @@ from opsconsole.load.plan import (
     Steps,
     Work,
 )
+from opsconsole.load.work.replay import outline
+from opsconsole.profile.load_rules import faults
 from opsconsole.profile.loads import (
-    AbortDoc,
     LoadDoc,
     StageDoc,
-    faults,
     lengths_of,
-    parse_lengths,
     written,
 )
 from opsconsole.profile.problems import nearest
-from opsconsole.profile.read import unwrap
-from opsconsole.profile.threshold import parse_threshold
-from opsconsole.profile.units import parse_duration, parse_rate, parse_ratio
 
 NUMBERS: dict[Mode, tuple[str, ...]] = {
     "load": ("requests", "concurrency"),
@@ -55,11 +48,6 @@ WARM_UP_REQUESTS = 5
 SPIKE = 5
 """A spike is this many times its base."""
 _RAMP_STEPS = 20
-_STAGE = re.compile(r"(?P<first>\d+(?:\.\d+)?)(?:\.\.(?P<to>\d+(?:\.\d+)?))?(?P<rate>/s)?")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_ABORT = re.compile(
-    r"(?P<threshold>.+?)(?:\s+over\s+(?P<window>\S+))?(?:\s+after\s+(?P<after>\d+))?"
-)
 
 
 def plan_for(
@@ -100,7 +88,7 @@ def plan_for(
         options[key] = number
     for key, value in options.items():
         if value is not None and value != ():
-            values[key] = _value(key, value)
+            values[key] = option_value(key, value)
     document = LoadDoc(**values)
     for place, message, hint in faults(document):
         key = str(place[0])
@@ -133,75 +121,6 @@ def build(load: LoadDoc) -> Plan:
         search=_search(keys) if load.mode == "search" else None,
         **common,
     )
-
-
-def _value(key: str, value: Any) -> Any:
-    """A value of the command line as a profile would hold it."""
-    hints = typing.get_type_hints(LoadDoc, include_extras=True)
-    if key not in hints:
-        raise UsageError(f"there is no option {key!r}", hint=nearest(key, hints))
-    wanted, meta = unwrap(hints[key])
-    kind = next((m.extra["kind"] for m in meta if m.extra and "kind" in m.extra), None)
-    try:
-        if key == "stages":
-            return tuple(_stage(item) for item in value)
-        if key == "abort_on":
-            return tuple(_abort(item) for item in value)
-        if key == "thresholds":
-            return tuple(parse_threshold(item).text for item in value)
-        if kind in ("rate", "ratio") and isinstance(value, str) and _NUMBER.fullmatch(value):
-            value = float(value)
-        if kind in _PARSERS:
-            is_seconds = kind == "duration" and not isinstance(value, str)
-            return float(value) if is_seconds else _PARSERS[kind](value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        return msgspec.convert(value, Annotated[(wanted, *meta)] if meta else wanted)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{str(error)[0].lower()}{str(error)[1:]}", where=key) from None
-    except ValueError as error:
-        raise UsageError(str(error), where=key) from None
-
-
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "duration": parse_duration,
-    "rate": parse_rate,
-    "ratio": parse_ratio,
-    "lengths": parse_lengths,
-}
-
-
-def _stage(value: Any) -> StageDoc:
-    if isinstance(value, StageDoc):
-        return value
-    law, _, duration = str(value).strip().partition(" ")
-    match = _STAGE.fullmatch(law)
-    if match is None or not duration:
-        raise ValueError(f"{value!r} is no stage: write 10/s 30s, 10..50/s 1m, or 8 1m for clients")
-    to: Any = float(match["to"]) if match["to"] else UNSET
-    seconds = parse_duration(duration.strip())
-    if match["rate"]:
-        return StageDoc(seconds, rate=parse_rate(float(match["first"])), to=to)
-    return StageDoc(seconds, concurrency=_clients(match["first"]), to=to)
-
-
-def _clients(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise ValueError(f"expected a number of clients from 1 to 100000, got {text}")
-    return int(text)
-
-
-def _abort(value: Any) -> AbortDoc:
-    if isinstance(value, AbortDoc):
-        return value
-    match = _ABORT.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError("expected a threshold, such as error_rate < 50% over 10s after 3")
-    after = int(match["after"]) if match["after"] else 3
-    if after < 1:
-        raise ValueError("expected at least 1 second after `after`")
-    window = parse_duration(match["window"]) if match["window"] else UNSET
-    return AbortDoc(parse_threshold(match["threshold"]).text, window=window, after=after)
 
 
 def _work(keys: dict[str, Any]) -> Work:
@@ -313,46 +232,29 @@ def _shorthand(load: LoadDoc, keys: dict[str, Any]) -> list[StageDoc]:
 
 
 def _replay(load: LoadDoc, keys: dict[str, Any]) -> tuple[Phase, ...]:
-    lines, recorded = _look_at(Path(keys["replay"]).expanduser())
+    path = Path(keys["replay"]).expanduser()
+    lines, recorded = outline(path)
     if "rate" in keys:
         return (_open(keys, requests=lines),)
-    if keys.get("arrivals") == "recorded" or (recorded and "concurrency" not in keys):
-        return (Phase(name="replay", arrivals="recorded", **_end(keys)),)
+    if keys.get("arrivals") == "recorded" and recorded is None:
+        raise UsageError("there are no moments in it", where=str(path),
+                         hint="give each line an `at`, in seconds")  # fmt: skip
+    if recorded is not None and "concurrency" not in keys:
+        return (Phase(name="replay", arrivals="recorded", recorded=recorded, **_end(keys)),)
     return (_closed(keys, clients=1, requests=lines),)
-
-
-def _look_at(path: Path) -> tuple[int, bool]:
-    """The number of requests in a JSONL file, and whether they have times."""
-    lines, recorded = 0, False
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if not line.strip():
-                    continue
-                if not lines:
-                    try:
-                        first = json.loads(line)
-                    except ValueError:
-                        first = None  # who reads the bodies says what is wrong with it
-                    recorded = isinstance(first, dict) and "at" in first and "body" in first
-                lines += 1
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    if not lines:
-        raise UsageError("there is no request in it", where=str(path))
-    return lines, recorded
 
 
 def _steps(keys: dict[str, Any]) -> Steps:
     end = _end(keys)
     if "requests" in keys:
         end.setdefault("duration", None)
-    return Steps(most=keys.get("concurrency", 256), **end)
+    return Steps(most=keys.get("concurrency", 256), think=keys.get("think", 0.0), **end)
 
 
 def _search(keys: dict[str, Any]) -> Search:
-    names = {"rate": "start", "duration": "duration", "warmup": "warmup", "arrivals": "arrivals"}
-    return Search(**{"start": 4.0} | {names[key]: keys[key] for key in names if key in keys})
+    named = ("duration", "warmup", "arrivals", "tolerance", "most", "confirm")
+    start = {"start": keys.get("rate", 4.0)}
+    return Search(**start, **{key: keys[key] for key in named if key in keys})
 
 
 _PHASES: dict[Mode, Callable[[LoadDoc, dict[str, Any]], tuple[Phase, ...]]] = {

@@ -6,15 +6,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-Seconds = float
-Mode = Literal[
-    "load", "throughput", "stress", "latency", "soak", "ramp", "spike", "rate", "search", "replay"
-]
-Dialect = Literal["own", "cohere", "jina", "tei", "vllm", "nim", "http"]
-Arrivals = Literal["constant", "poisson", "recorded"]
+from opsconsole.load_words import DIALECTS, MODES, Arrivals, Dialect, Mode
 
-MODES: tuple[Mode, ...] = Mode.__args__  # type: ignore[attr-defined]
-DIALECTS: tuple[Dialect, ...] = Dialect.__args__  # type: ignore[attr-defined]
+__all__ = [
+    "DIALECTS", "MODES", "Abort", "Arrivals", "Dialect", "Lengths", "Mode", "Phase", "Plan",
+    "Search", "Seconds", "Steps", "Work",
+]  # fmt: skip
+
+Seconds = float
 
 
 class Lengths(Struct, frozen=True):
@@ -71,6 +70,8 @@ class Phase(Struct, frozen=True, kw_only=True):
     rate: float | None = None
     rate_end: float | None = None
     arrivals: Arrivals = "constant"
+    recorded: Seconds | None = None
+    """From the first to the last request of what is replayed at its recorded moments."""
 
     @property
     def is_open(self) -> bool:
@@ -80,12 +81,14 @@ class Phase(Struct, frozen=True, kw_only=True):
 
 class Steps(Struct, frozen=True, kw_only=True):
     """The stress test: closed-loop steps from ``start`` to ``most`` clients, doubling, of
-    ``requests`` requests or ``duration`` seconds each, until a step breaks the thresholds."""
+    ``requests`` requests or ``duration`` seconds each, until a step breaks the thresholds. A client
+    waits ``think`` seconds after an answer."""
 
     start: int = 1
     most: int = 64
     requests: int | None = None
     duration: Seconds | None = 10.0
+    think: Seconds = 0.0
 
 
 class Search(Struct, frozen=True, kw_only=True):

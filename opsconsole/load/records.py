@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 from msgspec import Struct, field
 
 from opsconsole.load.histogram import Histogram
 from opsconsole.load.plan import Phase, Plan
 
+NO_TIME = 1e-3
+"""Seconds of a tick in which no time of the run passed: a rate over it is no rate."""
 TICK = 1.0
 """Seconds of a tick."""
+
+
+_ANSWERED = ("HTTP ", "wrong answer", "answer too large", "other")
+"""How kinds of errors begin that are answers. ``other``: all beyond the fiftieth kind, and only
+what answers say of themselves has so many."""
+
+
+def is_answer(kind: str) -> bool:
+    """Whether an error of this kind is an answer of the server, wrong as it may be. A timeout, a
+    connection refused or closed is none: there the client gave up."""
+    return kind.startswith(_ANSWERED)
+
+
+def answers(errors: Mapping[str, int]) -> int:
+    """How many of the errors, counted by kind, are answers."""
+    return sum(count for kind, count in errors.items() if is_answer(kind))
+
+
+class Rates(NamedTuple):
+    """A second; None where no time has passed."""
+
+    good: float | None
+    ended: float | None
+    pairs: float | None
+    answered: float | None
+
+    @property
+    def failed(self) -> float | None:
+        """Those that ended otherwise than they should."""
+        return None if self.ended is None or self.good is None else self.ended - self.good
 
 
 class Totals(Struct):
@@ -23,6 +58,9 @@ class Totals(Struct):
         service: From the sending to the end.
         first_byte: From the sending to the answer's first byte.
         pairs: Scored pairs of the good ones (requests, where there are no pairs).
+        after_good, after_ended, after_pairs, after_answered: Those of them that came when the
+            phase's time did not run: after its end, or in a pause. They count everywhere but in
+            rates: what an overloaded server works off afterwards it did not do in that time.
     """
 
     sent: int = 0
@@ -36,9 +74,41 @@ class Totals(Struct):
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     first_byte: Histogram = field(default_factory=Histogram)
+    after_good: int = 0
+    after_ended: int = 0
+    after_pairs: int = 0
+    after_answered: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Requests that the server answered, well or not; see :func:`is_answer`."""
+        return self.good + answers(self.errors)
+
+    def rates(self, seconds: float) -> Rates:
+        """What was done a second over a phase, or part of one, that lasted ``seconds``."""
+        if seconds <= 0:
+            return Rates(None, None, None, None)
+        return Rates(
+            (self.good - self.after_good) / seconds,
+            (self.ended - self.after_ended) / seconds,
+            (self.pairs - self.after_pairs) / seconds,
+            (self.answered - self.after_answered) / seconds,
+        )
+
+    @staticmethod
+    def sum(many: Iterable[Totals]) -> Totals:
+        """What all of them counted."""
+        whole = Totals()
+        for totals in many:
+            whole.add(totals)
+        return whole
 
     def add(self, other: Totals) -> None:
         """Count what ``other`` counted too."""
+        self.after_good += other.after_good
+        self.after_ended += other.after_ended
+        self.after_pairs += other.after_pairs
+        self.after_answered += other.after_answered
         self.sent += other.sent
         self.ended += other.ended
         self.good += other.good
@@ -53,14 +123,25 @@ class Totals(Struct):
         self.first_byte.add(other.first_byte)
 
 
+BUSY = 0.8
+"""Share of a core's time above which a generator's clock is no longer to be trusted."""
+
+
 class Client(Struct):
     """How the generator itself fared; several processes add up.
 
     Attributes:
         due: Requests that the schedule asked for. ``dropped``: not sent, too many in flight.
         late: From the intended moment to the sending, open loop only.
-        cpu: Busy share (0..1) of the busiest process's core. ``in_flight``: at the end.
+        cpu: Share (0..1) of a core's time that the busiest process took at its busiest.
+        busy: Seconds in which that share was above :data:`BUSY`.
+        wanted: Seconds in which it ran or waited for a core to run on.
+        in_flight: At the end.
+        beats: How late it was at something it meant to do every 10 ms, whatever the servers did.
+        stalled: Seconds in which it did not run though it wanted to, in stretches above 10 ms.
         failures: Trouble on this side by kind: no ports left, no files left.
+        retried: Requests sent again, because the server had closed the kept connection that they
+            went over (RFC 9112 §9.3.1); each counts once, from its first sending.
     """
 
     due: int = 0
@@ -69,6 +150,11 @@ class Client(Struct):
     cpu: float = 0.0
     late: Histogram = field(default_factory=Histogram)
     failures: dict[str, int] = field(default_factory=dict)
+    retried: int = 0
+    beats: Histogram = field(default_factory=Histogram)
+    stalled: float = 0.0
+    busy: float = 0.0
+    wanted: float = 0.0
 
     def add(self, other: Client) -> None:
         """The same for both processes at one time; ``in_flight`` adds up, ``cpu`` is the higher."""
@@ -79,8 +165,13 @@ class Client(Struct):
         """What followed: counts add up, ``in_flight`` is the later one."""
         self.due += other.due
         self.dropped += other.dropped
+        self.retried += other.retried
         self.cpu = max(self.cpu, other.cpu)
         self.late.add(other.late)
+        self.beats.add(other.beats)
+        self.stalled += other.stalled
+        self.busy += other.busy
+        self.wanted += other.wanted
         for name, count in other.failures.items():
             self.failures[name] = self.failures.get(name, 0) + count
         if not keep_in_flight:
@@ -94,6 +185,10 @@ class ServerSample(Struct, frozen=True, kw_only=True):
     active: float | None = None
     inference_ms: float | None = None
     queue_ms: float | None = None
+    batch_pairs: float | None = None
+    """Mean pairs of a batch."""
+    gpu: float | None = None
+    """Busy share (0..1) of its GPU, where that is in this machine."""
     cache_hits: float | None = None
     """Share (0..1) of hits among look-ups in the tick."""
     state: str = ""
@@ -115,12 +210,14 @@ class Tick(Struct, kw_only=True):
     client: Client
     servers: dict[str, ServerSample] = {}
 
+    @property
+    def is_pause(self) -> bool:
+        """Whether no time of the run passed in it: a pause, or what came after the last phase."""
+        return self.seconds <= NO_TIME
+
     def all(self) -> Totals:
         """The totals of all servers."""
-        whole = Totals()
-        for totals in self.totals.values():
-            whole.add(totals)
-        return whole
+        return Totals.sum(self.totals.values())
 
 
 class PhaseResult(Struct, kw_only=True):
@@ -133,32 +230,43 @@ class PhaseResult(Struct, kw_only=True):
 
     def all(self) -> Totals:
         """The totals of all servers."""
-        whole = Totals()
-        for totals in self.totals.values():
-            whole.add(totals)
-        return whole
+        return Totals.sum(self.totals.values())
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
-    """One threshold, measured. ``observed`` None: nothing to measure, which is no pass."""
+    """One threshold, measured.
+
+    Attributes:
+        observed: None: nothing to measure, which is no pass.
+        server: Whose answers; empty: those of all.
+        maximum_of: Of a percentile that so few requests are too few for, it being their maximum:
+            how many they are. 0: of anything else.
+        begin, end: The window in which it was worst, seconds from the run's start; None: the whole.
+    """
 
     threshold: str
     metric: str
     limit: float
     observed: float | None
     passed: bool
+    server: str = ""
+    begin: float | None = None
+    end: float | None = None
+    maximum_of: int = 0
 
 
 class Conclusion(Struct, frozen=True, kw_only=True):
     """What a search or a stress test found, in words and as a number (rate a second, or clients).
 
     ``low`` and ``high`` bracket it: the highest that held, the lowest that broke (None: none did).
+    ``phase``: the run's last phase that held at ``low``.
     """
 
     text: str
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    phase: int | None = None
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
@@ -169,18 +277,24 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     version: str = ""
     device: str = ""
     dtype: str = ""
+    certificate: str = ""
+    """``not checked`` where nobody looked at it."""
 
 
 class Run(Struct, kw_only=True):
     """A load test that was run.
 
     Attributes:
-        id: ``20261121-143010-smoke-ab12``; sorts by time.
+        id: ``20261121-143010-smoke-ab12cd``, in UTC.
         at: Start, Unix seconds.
         fingerprint: SHA-256 of plan and profile, hexadecimal.
         stopped: Why it ended before its plan did; empty when it ran to its end.
         invalid: Reasons why the numbers say nothing about the servers; empty for a valid run.
         examples: An answer or message for each kind of error.
+        interventions: What the operator changed meanwhile; such a run is not what its plan says,
+            and is compared with no other.
+        series: The id of the first of the repetitions that it is one of; empty: of none.
+        processes: Of the generator; 0 in a run of a version that did not say.
     """
 
     id: str
@@ -196,6 +310,9 @@ class Run(Struct, kw_only=True):
     stopped: str = ""
     invalid: list[str] = []
     examples: dict[str, str] = {}
+    interventions: list[str] = []
+    series: str = ""
+    processes: int = 0
     machine: str = ""
     version: str = ""
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from textwrap import wrap
 
 from opsconsole import figures
+from opsconsole.load import run_tables
 from opsconsole.load.histogram import Histogram
 from opsconsole.load.plan import Phase
 from opsconsole.load.records import Client, PhaseResult, Run, Tick, Totals
 from opsconsole.load.series import bins, points
 from opsconsole.load.summary import (
-    PERCENTS,
+    by_hand,
     errors_of,
     failed,
-    latencies,
     law,
-    measure,
     moment,
     per_second,
-    percent_name,
-    phase_name,
+    seen,
     sentence,
     share,
     span,
@@ -28,12 +26,13 @@ from opsconsole.load.summary import (
     took,
     verdict,
 )
+from opsconsole.load.tables import aligned
 from opsconsole.text import clean_line
 
 WIDTH = 80
 _BINS = 12
 _BLOCKS = " ▏▎▍▌▋▊▉█"
-_GLYPHS = {"passed": "●", "failed": "×", "invalid": "!", "stopped": "▲", "measured": "●"}
+GLYPHS = {"passed": "●", "failed": "×", "invalid": "!", "stopped": "▲", "measured": "●"}
 _TO_ASCII = str.maketrans(
     {"●": "+", "×": "x", "▲": "!", "—": "-", "·": "|", "µ": "u", "∞": "inf", "→": "-", "…": "~"}
 )
@@ -47,22 +46,17 @@ def text(run: Run, *, unicode: bool = True, width: int = WIDTH, charts: bool = T
     if result is not None:
         totals = result.all()
         blocks.append(_counts(run, result, totals, width))
-        table = _latency(totals, result.client, width)
+        table = aligned(run_tables.percentiles(result), width)
         if table and failed(totals):
-            table += wrap("Good requests; thresholds count a failed one as infinitely slow.", width)
+            table += wrap(run_tables.GOOD_ONLY, width)
         blocks.append(table)
         if run.plan.phases and not result.phase.is_open and totals.response.total:
-            blocks.append(
-                wrap(
-                    "A closed loop waits for the server before it sends again: these are not the "
-                    "latencies of users who do not wait.",
-                    width,
-                )
-            )
+            blocks.append(wrap(run_tables.CLOSED_LOOP, width))
         blocks.append(_distribution(totals.response, width, unicode=unicode))
-        blocks.append(_phases(run.phases, width))
-        blocks.append(_servers(run, result, width))
-        blocks.append(_upstreams(totals, width))
+        blocks.append(aligned(run_tables.phases(run.phases), width))
+        blocks.append([*aligned(run_tables.servers(result), width), *_server_lines(run, width)])
+        blocks.append(aligned(run_tables.reported(run), width))
+        blocks.append(aligned(run_tables.upstreams(totals), width))
         blocks.append(_errors(run, totals, result.client, width))
     if charts and run.ticks:
         # plotext is imported with it
@@ -112,9 +106,10 @@ def live(
         begun = min(begun, sum(one.duration or 0 for one in before))
     phase = phases[now.phase] if 0 <= now.phase < len(phases) else None
     name = clean_line(phase.name, 24) if phase else ""
-    whole = f"/{span(phase.duration)}" if phase and phase.duration else ""
+    length = (phase.duration or phase.recorded) if phase else None
+    whole = f"/{span(length)}" if length else ""
     p50, p95, p99 = totals.response.percentiles((50, 95, 99))
-    rate = totals.good / seconds if seconds > 0 else None
+    rate = totals.rates(seconds).good
     parts = [
         f"{name} {span(end - begun)}{whole}".strip(),
         f"{per_second(rate)}/s",
@@ -157,20 +152,19 @@ def _head(run: Run, width: int) -> list[str]:
 
 
 def _verdict(run: Run, width: int) -> list[str]:
-    lines = wrap(f"{_GLYPHS[verdict(run)]} {sentence(run)}", width, subsequent_indent="  ")
+    lines = wrap(f"{GLYPHS[verdict(run)]} {sentence(run)}", width, subsequent_indent="  ")
     for reason in run.invalid:
         lines += _hang("- ", clean_line(reason, 400), width)
     if run.stopped:
         lines += _hang("stopped: ", clean_line(run.stopped, 300), width)
+    if run.interventions:
+        lines += _hang("changed by hand: ", by_hand(run), width)
     if run.judgements:
         name = max(len(clean_line(j.threshold, 60)) for j in run.judgements)
         for judged in run.judgements:
-            observed = measure(judged.metric, judged.observed)
-            if judged.observed is None:
-                observed = "nothing to measure"
             # An invalid run neither keeps nor breaks anything.
             glyph = "?" if run.invalid else "●" if judged.passed else "×"
-            lines.append(f"  {glyph} {clean_line(judged.threshold, 60):<{name}}  {observed}")
+            lines.append(f"  {glyph} {clean_line(judged.threshold, 60):<{name}}  {seen(judged)}")
     if run.conclusion is not None:
         lines += _hang("", clean_line(run.conclusion.text, 600), width)
     return lines
@@ -195,10 +189,13 @@ def _counts(run: Run, result: PhaseResult, totals: Totals, width: int) -> list[s
                 f"{run.plan.max_in_flight:,} were in flight",
             )
         )
+    if result.client.retried:
+        again = f"{result.client.retried:,} sent again: the server had closed the kept connection"
+        rows.append(("", again))
     if seconds > 0:
-        rate = f"{per_second(totals.good / seconds)}/s good"
+        rate = f"{per_second(totals.rates(seconds).good)}/s good"
         if failed(totals):
-            rate += f", {per_second(totals.ended / seconds)}/s ended"
+            rate += f", {per_second(totals.rates(seconds).ended)}/s ended"
         if result.client.due and result.phase.is_open:
             rate += f", {per_second(result.client.due / seconds)}/s due"
         rows.append(("rate", rate))
@@ -207,28 +204,15 @@ def _counts(run: Run, result: PhaseResult, totals: Totals, width: int) -> list[s
             f"{figures.size(totals.bytes_in / seconds)}/s in"
         )
         if totals.pairs > totals.good:
-            moved = f"{per_second(totals.pairs / seconds)} pairs/s, {moved}"
+            moved = f"{per_second(totals.rates(seconds).pairs)} pairs/s, {moved}"
         rows.append(("", moved))
-    rows.append(("generator", f"busiest core {share(result.client.cpu)}"))
+    processes = f"{run.processes} processes, " if run.processes > 1 else ""
+    rows.append(("generator", f"{processes}busiest core {share(result.client.cpu)}"))
     return [
         line
         for name, value in rows
         for line in wrap(value, width, initial_indent=f"{name:<11}", subsequent_indent=" " * 11)
     ]
-
-
-def _latency(totals: Totals, client: Client, width: int) -> list[str]:
-    timed = latencies(totals, client)
-    if not timed:
-        return []
-    rows = [["", *(percent_name(percent) for percent in PERCENTS), "max", "mean"]]
-    for name, histogram in timed:
-        values = histogram.percentiles(PERCENTS)
-        rows.append(
-            [name, *(took(v) for v in values), took(histogram.maximum), took(histogram.mean)]
-        )
-    # In a narrow terminal the far tail goes first, then the quartile; the largest stays.
-    return _table(rows, width, spare=("p99.99", "p75", "p99.9", "mean", "p90"))
 
 
 def _distribution(histogram: Histogram, width: int, *, unicode: bool) -> list[str]:
@@ -251,67 +235,15 @@ def _distribution(histogram: Histogram, width: int, *, unicode: bool) -> list[st
     return lines
 
 
-def _phases(results: Sequence[PhaseResult], width: int) -> list[str]:
-    if sum(result.phase.measured for result in results) < 2:
-        return []
-    rows = [["phase", "load", "good/s", "p50", "p95", "p99", "failed"]]
-    for result in results:
-        totals = result.all()
-        p50, p95, p99 = totals.response.percentiles((50, 95, 99))
-        rows.append(
-            [
-                phase_name(result) + ("" if result.phase.measured else " (not measured)"),
-                law(result.phase),
-                per_second(totals.good / result.seconds) if result.seconds else figures.DASH,
-                took(p50),
-                took(p95),
-                took(p99),
-                f"{failed(totals):,}",
-            ]
-        )
-    return _table(rows, width, left=2, spare=("p50", "load", "p99"))
-
-
-def _servers(run: Run, result: PhaseResult, width: int) -> list[str]:
-    if len(result.totals) < 2:
-        return _server_lines(run, width)
-    rows = [["server", "ended", "good/s", "p50", "p95", "p99", "max", "failed"]]
-    for name, totals in result.totals.items():
-        p50, p95, p99 = totals.response.percentiles((50, 95, 99))
-        rows.append(
-            [
-                clean_line(name, 30),
-                f"{totals.ended:,}",
-                per_second(totals.good / result.seconds) if result.seconds else figures.DASH,
-                took(p50),
-                took(p95),
-                took(p99),
-                took(totals.response.maximum),
-                f"{failed(totals):,}",
-            ]
-        )
-    spare = ("max", "p50", "ended", "good/s")
-    return [*_table(rows, width, spare=spare), *_server_lines(run, width)]
-
-
 def _server_lines(run: Run, width: int) -> list[str]:
     lines = []
     for name, facts in run.servers.items():
         known = [facts.url, facts.model, facts.version, facts.device, facts.dtype]
+        known += [f"certificate {facts.certificate}"] * bool(facts.certificate)
         shown = " · ".join(clean_line(part, 80) for part in known if part)
         line = f"{clean_line(name, 30)}: {shown}" if shown else clean_line(name, 30)
         lines += wrap(line, width, subsequent_indent="  ")
     return lines
-
-
-def _upstreams(totals: Totals, width: int) -> list[str]:
-    if not totals.upstreams:
-        return []
-    answered = sum(totals.upstreams.values())
-    rows = [["upstream", "answers", "share"]]
-    for name, count in sorted(totals.upstreams.items(), key=lambda item: -item[1]):
-        rows.append([clean_line(name, 60), f"{count:,}", share(count / answered)])
-    return _table(rows, width)
 
 
 def _errors(run: Run, totals: Totals, client: Client, width: int) -> list[str]:
@@ -331,25 +263,3 @@ def _errors(run: Run, totals: Totals, client: Client, width: int) -> list[str]:
 
 def _hang(first: str, body: str, width: int) -> list[str]:
     return wrap(body, width, initial_indent=f"  {first}", subsequent_indent="  " + " " * len(first))
-
-
-def _table(
-    rows: Iterable[Sequence[str]], width: int, *, left: int = 1, spare: Sequence[str] = ()
-) -> list[str]:
-    """Aligned columns; the first ``left`` to the left, the others to the right. Those named in
-    ``spare`` are left out, one after the other, until the table fits."""
-    cells = [list(row) for row in rows]
-    for name in (*spare, None):
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        if sum(widths) + 2 * (len(widths) - 1) <= width or name is None:
-            break
-        if name in cells[0]:
-            at = cells[0].index(name)
-            cells = [row[:at] + row[at + 1 :] for row in cells]
-    return [
-        "  ".join(
-            f"{cell:<{size}}" if i < left else f"{cell:>{size}}"
-            for i, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()[:width]
-        for row in cells
-    ]

@@ -7,8 +7,8 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, suppress
 
 import msgspec
 
@@ -17,16 +17,27 @@ from opsconsole.errors import OpsError, UsageError
 from opsconsole.load.children import Generators
 from opsconsole.load.collect import Collector, keep
 from opsconsole.load.conductor import Overrun, conduct
-from opsconsole.load.judge import default_thresholds, judge
-from opsconsole.load.messages import Begin, Control, Frame, PhasesEnded, Ready, Setup, Stop
+from opsconsole.load.judge import thresholds_of
+from opsconsole.load.levels import Levels
+from opsconsole.load.messages import (
+    Begin,
+    Control,
+    Frame,
+    FromGenerator,
+    PhasesEnded,
+    Ready,
+    Setup,
+    Stop,
+)
 from opsconsole.load.plan import Phase, Plan
 from opsconsole.load.records import PhaseResult, Run, Tick
 from opsconsole.load.sampling import Sampler
+from opsconsole.load.secrecy import is_masked, masked
+from opsconsole.load.shares import processes_for
 from opsconsole.load.targets import chosen, prepare
-from opsconsole.load.validity import reasons
+from opsconsole.load.validity import failures, reasons
 from opsconsole.load.windows import AbortWatch
-from opsconsole.profile import Profile, Server
-from opsconsole.profile.threshold import Threshold, parse_threshold
+from opsconsole.profile import Profile
 
 _LEAD_NS = 50_000_000
 """From telling the processes to begin until they do: all of them have read it by then."""
@@ -34,6 +45,9 @@ _GRACE = 10.0
 _PROBE_GRACE = 2.0
 _BUILDING = 120.0
 _LOOK = 0.1
+SILENT = 10.0
+"""Seconds without a word from a generator, which has something to say five times a second, after
+which it is given up."""
 
 
 class LoadRun:
@@ -45,49 +59,77 @@ class LoadRun:
         servers: Names of those that are loaded.
 
     Raises:
-        UsageError: the plan names a server or a threshold that there is not.
+        UsageError: the plan names a server or a threshold that there is not, or it is that of a
+            stored run and lacks its secrets.
     """
 
     def __init__(self, plan: Plan, profile: Profile) -> None:
+        if is_masked(plan):
+            raise UsageError(
+                "a header or a parameter of this plan is a secret, which was not stored",
+                where=plan.name, hint="run it from its profile or its options again",
+            )  # fmt: skip
         self._servers = chosen(plan, profile)
         self.servers = tuple(server.name for server in self._servers)
         self.plan = plan
-        self.thresholds = _thresholds(plan, self._servers)
+        self.thresholds = thresholds_of(plan, self._servers)
+        self._levels = Levels(self.thresholds)
         self.phases: list[Phase] = []
         self.run = Run(
             id=_new_id(plan.name),
             at=time.time(),
-            plan=plan,
+            plan=(kept := masked(plan)),
             profile=profile.name,
-            fingerprint=_fingerprint(plan, profile),
+            fingerprint=_fingerprint(kept, profile),
             servers={},
             machine=f"{platform.node()}, {platform.machine()}, Python {platform.python_version()}",
             version=__version__,
         )
         self._generators: Generators | None = None
+        self._failure: OpsError | None = None
+        self._ended = False
+        self._origin = time.monotonic_ns()
 
     def pause(self, paused: bool = True) -> None:
         """Send nothing until told otherwise; the schedule stands still too."""
+        self._intervene("paused" if paused else "went on")
         self._tell(Control(paused=paused))
 
     def change(self, *, rate: float | None = None, concurrency: int | None = None) -> None:
         """Another rate a second, or another number of clients, from now on."""
+        if rate is not None:
+            self._intervene(f"{rate:g}/s")
+        if concurrency is not None:
+            self._intervene(f"{concurrency} clients")
         self._tell(Control(rate=rate, concurrency=concurrency))
 
-    def stop(self, why: str) -> None:
-        """Send nothing more; what is in flight may end. ``ticks`` ends after it."""
-        if not self.run.stopped:
+    def stop(self, why: str, *, forgive: bool = True) -> None:
+        """Send nothing more; what is in flight may end. ``ticks`` ends after it.
+
+        Args:
+            forgive: What has not ended after some seconds is counted neither as good nor as bad.
+        """
+        if not self.run.stopped and not self._ended:
             self.run.stopped = why
-            self._tell(Stop(grace=_GRACE))
+            self._tell(Stop(grace=_GRACE, forgive=forgive))
+
+    def hurry(self) -> None:
+        """Of a run that is stopped: wait no longer for what is in flight."""
+        if self.run.stopped:
+            self._tell(Stop(grace=0.0, forgive=True))
 
     async def ticks(self) -> AsyncGenerator[Tick, None]:
         """The run, a tick a second as it happens.
 
+        Whoever does not go on to its end closes it (contextlib.aclosing) or is cancelled: then, at
+        whatever moment, the generator processes are ended too.
+
         Raises:
-            OpsError: a key cannot be had, or a generator process failed.
+            OpsError: a key cannot be had, or a generator process failed before anything was
+                measured. One that fails later makes the run invalid.
         """
         targets, self.run.servers = await prepare(self.plan, self._servers)
-        shares = self.plan.processes or 1
+        self.run.processes = shares = processes_for(self.plan, targets)
         setups = [
             Setup(
                 targets=targets,
@@ -106,11 +148,14 @@ class LoadRun:
             self._generators = generators
             sampler.start()
             try:
-                async for tick in self._conduct(generators, shares, sampler):
-                    yield tick
+                async with aclosing(self._conduct(generators, shares, sampler)) as ticks:
+                    async for tick in ticks:
+                        yield tick
             finally:
                 self._generators = None
                 await sampler.stop()
+        if self._failure is not None and not any(map(_tried, self.run.phases)):
+            raise self._failure
         self._conclude()
 
     async def _ready(self, generators: Generators, shares: int) -> None:
@@ -128,38 +173,26 @@ class LoadRun:
     async def _conduct(
         self, generators: Generators, shares: int, sampler: Sampler
     ) -> AsyncGenerator[Tick, None]:
-        collector = Collector(time.monotonic_ns() + _LEAD_NS, shares)
+        self._origin = time.monotonic_ns() + _LEAD_NS
+        collector = Collector(self._origin)
+        self.run.examples = collector.examples  # they grow while it runs
         watch = AbortWatch(self.plan.aborts)
         conductor = conduct(self.plan, self.thresholds)
-        overrun = Overrun() if self.plan.search is not None else None
-        first = 0
         phases = next(conductor)
-        while not self.run.stopped:
-            begin = time.monotonic_ns() + _LEAD_NS
-            generators.tell(Begin(phases=phases, first=first, at=begin))
-            self.phases += phases
-            spans: list[Sequence[tuple[int, int]]] = []
-            while len(spans) < shares:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK):
-                        _, message = await generators.inbox.get()
-                    if isinstance(message, OpsError):
-                        raise message
-                    if isinstance(message, PhasesEnded):
-                        spans.append(message.spans)
-                    elif isinstance(message, Frame):
-                        collector.add(message)
-                for tick in collector.due(time.monotonic_ns()):
-                    if overrun is not None and overrun.take(tick):
-                        # The probe is lost: what is left of it would only pile up.
-                        generators.tell(Stop(grace=_PROBE_GRACE))
-                    yield self._take(tick, sampler, watch)
-            for tick in collector.rest():
-                yield self._take(tick, sampler, watch)
-            results = collector.results(phases, first, spans)
+        while not self._is_over():
+            first = len(self.run.phases)
+            results: list[PhaseResult] = []
+            for batch in batches(phases, shares):
+                if self._is_over():
+                    break
+                begun = first + len(results)
+                async with aclosing(self._run(batch, begun, generators, collector)) as ticks:
+                    async for tick in ticks:
+                        yield self._take(tick, sampler, watch)
+                results += collector.results(batch, begun, self._spans)
             self.run.phases += results
-            self.run.examples = collector.examples
-            first += len(phases)
+            if self._failure is not None:
+                return
             try:
                 # A search that is stopped says what it knows so far.
                 phases = conductor.send([] if self.run.stopped else results)
@@ -167,41 +200,110 @@ class LoadRun:
                 self.run.conclusion = end.value
                 return
 
+    async def _run(
+        self, phases: tuple[Phase, ...], first: int, generators: Generators, collector: Collector
+    ) -> AsyncGenerator[Tick, None]:
+        """The ticks of phases that follow each other in every process without waiting."""
+        overrun = Overrun() if self.plan.search is not None else None
+        begin = time.monotonic_ns() + _LEAD_NS
+        generators.tell(Begin(phases=phases, first=first, at=begin))
+        self.phases += phases
+        self._spans: list[Sequence[tuple[int, int]]] = []
+        looked = time.monotonic()
+        heard = dict.fromkeys(range(self.run.processes), looked)
+        while heard and self._failure is None:
+            for process, message in await _said(generators):
+                if process in heard:
+                    heard[process] = time.monotonic()
+                if isinstance(message, OpsError):
+                    self._failure = message
+                elif isinstance(message, PhasesEnded):
+                    self._spans.append(message.spans)
+                    heard.pop(process, None)
+                elif isinstance(message, Frame):
+                    collector.add(message, process)
+            now = time.monotonic()
+            was_away, looked = now - looked > 10 * _LOOK, now
+            if was_away:  # this process, as after Ctrl-Z: there is more to be read
+                heard = dict.fromkeys(heard, now)
+                continue
+            if heard and now - min(heard.values()) > SILENT:
+                self._failure = OpsError(f"said nothing for {SILENT:g} s", where="load generator")
+            for tick in collector.due(time.monotonic_ns()):
+                if overrun is not None and overrun.take(tick):
+                    # The probe is lost: what is left of it would only pile up.
+                    generators.tell(Stop(grace=_PROBE_GRACE))
+                yield tick
+        for tick in collector.rest():
+            yield tick
+
+    def _is_over(self) -> bool:
+        return bool(self.run.stopped) or self._failure is not None
+
     def _take(self, tick: Tick, sampler: Sampler, watch: AbortWatch) -> Tick:
         tick.servers = sampler.samples()
-        if self.phases[tick.phase].measured and (why := watch.take(tick)) is not None:
-            self.stop(f"aborted: {why}")
+        if self.phases[tick.phase].measured:
+            self._levels.take(tick)
+            if (why := watch.take(tick)) is not None:
+                self.stop(f"aborted: {why}", forgive=False)
         keep(self.run.ticks, tick)
         return tick
 
     def _conclude(self) -> None:
         """Judge the whole, or for a search and a stress test only whether they can be believed."""
         run = self.run
+        self._ended = True
         while run.phases and not _tried(run.phases[-1]):  # those that a stop left out
             run.phases.pop()
-        measured = {i for i, result in enumerate(run.phases) if result.phase.measured}
         whole = run.measured()
         if whole is None or not _tried(whole):
-            run.invalid = ["nothing was sent in a measured phase"]
+            ours = list(failures(whole.client)) if whole is not None else []
+            run.invalid = ours or ["nothing was sent in a measured phase"]
         elif self.plan.search is not None or self.plan.steps is not None:
             # Beyond its limit a server is overrun on purpose: what is dropped there is a finding.
-            held = [i for i in measured if self._held(run.phases[i])]
-            if held:
-                run.invalid = self._reasons(run.phases[max(held)], {max(held)})
+            found = run.conclusion
+            held = found.phase if found is not None else None
+            if held is not None and held < len(run.phases):
+                run.invalid = reasons(run.phases[held], self.thresholds)
+            elif not run.stopped and found is not None and found.low is found.high is None:
+                run.invalid = ["the generator limited whatever was tried"]
         else:
-            run.judgements = judge(whole, self.thresholds)
-            run.invalid = self._reasons(whole, measured)
+            run.judgements = self._levels.judge(whole)
+            run.invalid = reasons(whole, self.thresholds)
+        if self._failure is not None:
+            run.invalid.insert(0, f"the {self._failure.where} {self._failure.what}")
 
-    def _held(self, result: PhaseResult) -> bool:
-        return all(judgement.passed for judgement in judge(result, self.thresholds))
-
-    def _reasons(self, result: PhaseResult, phases: set[int]) -> list[str]:
-        ticks = [tick for tick in self.run.ticks if tick.phase in phases]
-        return reasons(result, self.thresholds, ticks)
+    def _intervene(self, what: str) -> None:
+        seconds = max(0, time.monotonic_ns() - self._origin) / 1e9
+        self.run.interventions.append(f"{seconds:.0f}s: {what}")
 
     def _tell(self, message: Control | Stop) -> None:
         if self._generators is not None:
             self._generators.tell(message)
+
+
+async def _said(generators: Generators) -> list[tuple[int, FromGenerator | OpsError]]:
+    """All that the processes have said, or nothing after a while."""
+    found = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOOK):
+            found.append(await generators.inbox.get())
+    while not generators.inbox.empty():
+        found.append(generators.inbox.get_nowait())
+    return found
+
+
+def batches(phases: tuple[Phase, ...], processes: int) -> Iterator[tuple[Phase, ...]]:
+    """Phases that may follow each other without waiting: of several processes one may be through
+    with a number of requests before the others, and must not be a phase ahead of them."""
+    if processes == 1:
+        yield phases
+        return
+    begin = 0
+    for end, phase in enumerate(phases, 1):
+        if phase.requests is not None or end == len(phases):
+            yield phases[begin:end]
+            begin = end
 
 
 def _tried(result: PhaseResult) -> bool:
@@ -210,20 +312,9 @@ def _tried(result: PhaseResult) -> bool:
     return bool(totals.sent or totals.ended or result.client.due)
 
 
-def _thresholds(plan: Plan, servers: Sequence[Server]) -> list[Threshold]:
-    if not plan.thresholds:
-        return list(default_thresholds(servers))
-    found = []
-    for text in plan.thresholds:
-        try:
-            found.append(parse_threshold(text))
-        except ValueError as error:
-            raise UsageError(f"{text!r}: {error}", where="threshold") from None
-    return found
-
-
 def _new_id(name: str) -> str:
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+    # In UTC: an hour that a clock goes through twice would name a later run before an earlier.
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{name}-{secrets.token_hex(3)}"
 
 
 def _fingerprint(plan: Plan, profile: Profile) -> str:

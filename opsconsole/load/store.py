@@ -1,8 +1,6 @@
 """Every run is kept: ``loads/ID/run.bin`` holds all of it, ``summary.json`` what a list shows.
 
-A run is msgpack, deflated. Its histograms lie in it as one row of small integers each (the gaps
-between buckets, and counts), well under half of what their maps would take. Ticks beyond
-:data:`MOST_TICKS` are merged into longer ones: a run of a night takes a few megabytes.
+``loads/baselines.json`` says which of them later runs are compared with.
 """
 
 from __future__ import annotations
@@ -11,28 +9,19 @@ import contextlib
 import errno
 import shutil
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from opsconsole import paths
 from opsconsole.errors import OpsError, UsageError
-from opsconsole.load.histogram import Histogram
-from opsconsole.load.plan import Phase
-from opsconsole.load.records import Client, PhaseResult, Run, ServerSample, Tick, Totals
+from opsconsole.load.packing import pack, unpack
+from opsconsole.load.records import Run
 from opsconsole.load.summary import Summary, summarize
-from opsconsole.load.thinning import thin
 from opsconsole.profile.problems import nearest
 from opsconsole.text import clean_line
 
-MOST_TICKS = 3600
-"""Ticks that are stored of one run; more are merged."""
-
 _MAGIC = b"opsconsole load 1\n"
-_LARGEST = 1 << 30
-"""Bytes that an inflated run may have."""
 
 
 def folder() -> Path:
@@ -70,7 +59,7 @@ def save(run: Run) -> Path:
 def runs() -> list[Summary]:
     """The stored runs, oldest first; folders that hold no readable summary are left out."""
     try:
-        places = sorted(folder().iterdir())
+        places = list(folder().iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -83,7 +72,11 @@ def runs() -> list[Summary]:
             summary = _summaries.decode((place / "summary.json").read_bytes())
             if summary.id == place.name:
                 found.append(summary)
-    return found
+    return sorted(found, key=_moment)
+
+
+def _moment(summary: Summary) -> tuple[float, str]:
+    return summary.at, summary.id
 
 
 def look_up(word: str, *, profile: str | None = None) -> Summary:
@@ -130,6 +123,46 @@ def find(word: str, *, profile: str | None = None) -> Run:
     return read(look_up(word, profile=profile).id)
 
 
+def side(words: str, *, last: int = 1, profile: str | None = None) -> list[Summary]:
+    """The runs that one side of a comparison consists of, oldest first.
+
+    Args:
+        words: Runs with commas between them, each as in :func:`look_up`. One that is one of
+            several repetitions stands for all of them.
+        last: With one word: so many runs of its plan, the newest of them that which is meant.
+            Those that are invalid, were stopped, changed by hand or run with another plan are left
+            out.
+
+    Raises:
+        UsageError: there is no such run, several runs are meant, or there are fewer than ``last``.
+    """
+    known = runs()
+    found = [look_up(word.strip(), profile=profile) for word in words.split(",")]
+    if len(found) > 1:
+        return list({summary.id: summary for summary in found}.values())
+    [meant] = found
+    like = [
+        summary
+        for summary in known
+        if (summary.profile, summary.fingerprint) == (meant.profile, meant.fingerprint)
+        and (
+            summary.id == meant.id
+            or (summary.verdict not in ("invalid", "stopped") and not summary.by_hand)
+        )
+    ]
+    if last > 1:
+        upto = [summary for summary in like if _moment(summary) <= _moment(meant)][-last:]
+        if len(upto) < last:
+            raise UsageError(
+                f"of the last {last} runs up to {meant.id} there are {len(upto)}",
+                hint="opsconsole load list",
+            )
+        return upto
+    return [summary for summary in like if meant.series and summary.series == meant.series] or [
+        meant
+    ]
+
+
 def read(run_id: str) -> Run:
     """The stored run of this id.
 
@@ -153,270 +186,126 @@ def set_baseline(word: str, *, profile: str | None = None) -> Summary:
     """Make a run the one that later runs of its plan and profile are compared with.
 
     Raises:
-        UsageError: there is no such run, or it is invalid.
-        OpsError: it cannot be noted.
+        UsageError: there is no such run, it is invalid, or it was changed by hand: no run could
+            be compared with it.
+        OpsError: it cannot be noted, or what is noted of other plans cannot be read.
     """
     summary = look_up(word, profile=profile)
     if summary.verdict == "invalid":
         raise UsageError(
             f"run {summary.id} is invalid and can be no baseline", hint=summary.headline
         )
+    if summary.by_hand:
+        raise UsageError(
+            f"run {summary.id} was changed by hand while it ran and can be no baseline",
+            hint=summary.by_hand,
+        )
     noted = _baselines()
     noted.setdefault(summary.profile, {})[summary.plan] = summary.id
+    _note(noted)
+    return summary
+
+
+def baseline(plan: str, profile: str) -> Run | None:
+    """The run that runs of this plan are compared with; None when none was chosen or it is gone.
+
+    Raises:
+        OpsError: which one it is, or the run itself, cannot be read.
+    """
+    run_id = _baselines().get(profile, {}).get(plan)
+    if run_id is None or not (folder() / run_id / "summary.json").is_file():
+        return None
+    return read(run_id)
+
+
+def baselines() -> frozenset[str]:
+    """The ids of the runs that are baselines; none where they cannot be read."""
+    with contextlib.suppress(OpsError):
+        return _ids(_baselines())
+    return frozenset()
+
+
+def delete(run_id: str, *, force: bool = False) -> None:
+    """Delete the stored run of exactly this id, whether its files can still be read or not.
+
+    A link in place of a run is refused, and links in a run's folder are not followed.
+
+    Args:
+        force: Even a baseline, which then is none any more.
+
+    Raises:
+        UsageError: there is no such run, or it is a baseline.
+        OpsError: it cannot be deleted, or is a link to somewhere else; or without ``force``:
+            whether it is a baseline cannot be read.
+    """
+    place = folder() / run_id
+    if run_id in ("", ".", "..") or place.parent != folder() or "\0" in run_id:
+        raise UsageError(f"{clean_line(run_id, 80)!r} is no run's id", hint="opsconsole load list")
+    if place.is_symlink():
+        raise OpsError(
+            "the run is a link to somewhere else", where=str(place), hint="remove the link"
+        )
+    if not place.is_dir():
+        raise UsageError(f"there is no run {clean_line(run_id, 80)!r}", where=str(folder()))
+    if not force and run_id in _ids(_baselines()):
+        raise UsageError(
+            f"run {run_id} is a baseline", hint="make another one the baseline, or insist (--force)"
+        )
+    try:
+        # First: a folder without it is no run any more, however far the rest comes.
+        (place / "summary.json").unlink(missing_ok=True)
+        shutil.rmtree(place)
+    except OSError as error:
+        raise OpsError(
+            f"the run cannot be deleted: {error.strerror or error}", where=str(place)
+        ) from None
+    _forget(run_id)
+
+
+def _forget(run_id: str) -> None:
+    """Take a deleted run out of the baselines; where that cannot be written, its id means none."""
+    try:
+        noted = _baselines()
+    except OpsError:
+        return
+    kept = {
+        profile: {plan: noted_id for plan, noted_id in plans.items() if noted_id != run_id}
+        for profile, plans in noted.items()
+    }
+    if kept != noted:
+        with contextlib.suppress(OpsError):
+            _note(kept)
+
+
+def _note(noted: dict[str, dict[str, str]]) -> None:
     path = folder() / "baselines.json"
     try:
         paths.write_atomic(path, msgspec.json.format(msgspec.json.encode(noted), indent=1))
     except OSError as error:
         raise _unwritable("the baseline cannot be noted", error, path) from None
-    return summary
-
-
-def baseline(plan: str, profile: str) -> Run | None:
-    """The run that runs of this plan are compared with; None when none was chosen or it is gone."""
-    run_id = _baselines().get(profile, {}).get(plan)
-    if run_id is None or not any(summary.id == run_id for summary in runs()):
-        return None
-    return read(run_id)
-
-
-def pack(run: Run) -> bytes:
-    """The run as bytes, with at most about :data:`MOST_TICKS` ticks."""
-    ticks = thin(run.ticks, MOST_TICKS)
-    pressed = zlib.compressobj(6)
-    head = _Head(
-        run=msgspec.structs.replace(run, phases=[], ticks=[]),
-        phases=len(run.phases),
-        ticks=len(ticks),
-    )
-    # One record at a time: all of them at once would take many times their size.
-    parts = [pressed.compress(_with_length(head))]
-    parts += [pressed.compress(_with_length(_Phase.of(result))) for result in run.phases]
-    parts += [pressed.compress(_with_length(_Tick.of(tick))) for tick in ticks]
-    parts.append(pressed.flush())
-    return b"".join(parts)
-
-
-def unpack(data: bytes) -> Run:
-    """The run that :func:`pack` packed.
-
-    Raises:
-        ValueError, zlib.error, msgspec.MsgspecError: it did not.
-    """
-    press = zlib.decompressobj()
-    raw = memoryview(press.decompress(data, _LARGEST))
-    if not press.eof:
-        raise ValueError("cut short, or too large")
-    records = _records(raw)
-    head = msgspec.msgpack.decode(next(records, b""), type=_Head)
-    run = head.run
-    for _ in range(head.phases):
-        run.phases.append(msgspec.msgpack.decode(next(records, b""), type=_Phase).back())
-    for _ in range(head.ticks):
-        run.ticks.append(msgspec.msgpack.decode(next(records, b""), type=_Tick).back())
-    return run
-
-
-def _with_length(record: Struct) -> bytes:
-    data = msgspec.msgpack.encode(record)
-    return len(data).to_bytes(4, "big") + data
-
-
-def _records(raw: memoryview) -> Iterator[memoryview]:
-    at = 0
-    while at < len(raw):
-        end = at + 4 + int.from_bytes(raw[at : at + 4], "big")
-        if end > len(raw):
-            raise ValueError("a record is cut short")
-        yield raw[at + 4 : end]
-        at = end
-
-
-def pack_histogram(histogram: Histogram) -> bytes:
-    """Total, sum, least, largest, then gap and count of every bucket, each as LEB128."""
-    out = bytearray()
-    for value in (histogram.total, histogram.sum, histogram.least, histogram.largest):
-        _put(out, value)
-    last = -1
-    for key, count in sorted(histogram.counts.items()):
-        _put(out, key - last - 1)
-        _put(out, count)
-        last = key
-    return bytes(out)
-
-
-def unpack_histogram(data: bytes) -> Histogram:
-    """The histogram that :func:`pack_histogram` packed.
-
-    Raises:
-        ValueError: it is cut short, or its counts do not add up to its total.
-    """
-    values: list[int] = []
-    value = shift = 0
-    for byte in data:
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            values.append(value)
-            value = shift = 0
-        else:
-            shift += 7
-    if shift or len(values) < 4 or len(values) % 2:
-        raise ValueError("a histogram is cut short")
-    counts: dict[int, int] = {}
-    key = -1
-    for gap, count in zip(values[4::2], values[5::2], strict=True):
-        key += gap + 1
-        counts[key] = count
-    if sum(counts.values()) != values[0]:
-        raise ValueError("a histogram's counts do not add up")
-    return Histogram(counts, *values[:4])
-
-
-def _put(out: bytearray, value: int) -> None:
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
 
 
 def _baselines() -> dict[str, dict[str, str]]:
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        return _notes.decode((folder() / "baselines.json").read_bytes())
-    return {}
+    path = folder() / "baselines.json"
+    hint = "mend it, or remove it to choose baselines anew"
+    try:
+        return _notes.decode(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise OpsError(f"the baselines cannot be read: {why}", where=str(path), hint=hint) from None
+    except ValueError:  # msgspec's errors are some, and so is what is no UTF-8
+        raise OpsError("the baselines cannot be read", where=str(path), hint=hint) from None
+
+
+def _ids(noted: dict[str, dict[str, str]]) -> frozenset[str]:
+    return frozenset(run_id for plans in noted.values() for run_id in plans.values())
 
 
 def _unwritable(what: str, error: OSError, place: Path) -> OpsError:
     hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return OpsError(f"{what}: {error.strerror}", where=str(place), hint=hint)
-
-
-class _Totals(Struct, array_like=True):
-    """:class:`Totals` with packed histograms; a new field goes to the end and has a default."""
-
-    sent: int
-    ended: int
-    good: int
-    pairs: int
-    bytes_out: int
-    bytes_in: int
-    errors: dict[str, int]
-    upstreams: dict[str, int]
-    response: bytes
-    service: bytes
-    first_byte: bytes
-
-    @staticmethod
-    def of(totals: Totals) -> _Totals:
-        return _Totals(
-            totals.sent,
-            totals.ended,
-            totals.good,
-            totals.pairs,
-            totals.bytes_out,
-            totals.bytes_in,
-            totals.errors,
-            totals.upstreams,
-            pack_histogram(totals.response),
-            pack_histogram(totals.service),
-            pack_histogram(totals.first_byte),
-        )
-
-    def back(self) -> Totals:
-        return Totals(
-            self.sent,
-            self.ended,
-            self.good,
-            self.pairs,
-            self.bytes_out,
-            self.bytes_in,
-            self.errors,
-            self.upstreams,
-            unpack_histogram(self.response),
-            unpack_histogram(self.service),
-            unpack_histogram(self.first_byte),
-        )
-
-
-class _Client(Struct, array_like=True):
-    due: int
-    dropped: int
-    in_flight: int
-    cpu: float
-    late: bytes
-    failures: dict[str, int]
-
-    @staticmethod
-    def of(client: Client) -> _Client:
-        return _Client(
-            client.due,
-            client.dropped,
-            client.in_flight,
-            client.cpu,
-            pack_histogram(client.late),
-            client.failures,
-        )
-
-    def back(self) -> Client:
-        return Client(
-            self.due,
-            self.dropped,
-            self.in_flight,
-            self.cpu,
-            unpack_histogram(self.late),
-            self.failures,
-        )
-
-
-class _Phase(Struct, array_like=True):
-    phase: Phase
-    seconds: float
-    totals: dict[str, _Totals]
-    client: _Client
-
-    @staticmethod
-    def of(result: PhaseResult) -> _Phase:
-        totals = {name: _Totals.of(totals) for name, totals in result.totals.items()}
-        return _Phase(result.phase, result.seconds, totals, _Client.of(result.client))
-
-    def back(self) -> PhaseResult:
-        return PhaseResult(
-            phase=self.phase,
-            seconds=self.seconds,
-            totals={name: totals.back() for name, totals in self.totals.items()},
-            client=self.client.back(),
-        )
-
-
-class _Tick(Struct, array_like=True):
-    at: float
-    seconds: float
-    phase: int
-    totals: dict[str, _Totals]
-    client: _Client
-    servers: dict[str, ServerSample]
-
-    @staticmethod
-    def of(tick: Tick) -> _Tick:
-        totals = {name: _Totals.of(totals) for name, totals in tick.totals.items()}
-        client = _Client.of(tick.client)
-        return _Tick(tick.at, tick.seconds, tick.phase, totals, client, tick.servers)
-
-    def back(self) -> Tick:
-        return Tick(
-            at=self.at,
-            seconds=self.seconds,
-            phase=self.phase,
-            totals={name: totals.back() for name, totals in self.totals.items()},
-            client=self.client.back(),
-            servers=self.servers,
-        )
-
-
-class _Head(Struct):
-    """The first record: the run without its phases and ticks, and how many of them follow."""
-
-    run: Run
-    phases: int
-    ticks: int
 
 
 _summaries = msgspec.json.Decoder(Summary)

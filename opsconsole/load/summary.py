@@ -12,7 +12,8 @@ from msgspec import Struct
 from opsconsole import figures
 from opsconsole.load.histogram import Histogram
 from opsconsole.load.plan import Phase
-from opsconsole.load.records import Client, PhaseResult, Run, Totals
+from opsconsole.load.records import Client, Judgement, PhaseResult, Run, Totals
+from opsconsole.profile.threshold import METRICS
 from opsconsole.text import clean_line
 
 Verdict = Literal["passed", "failed", "invalid", "stopped", "measured"]
@@ -20,9 +21,6 @@ Verdict = Literal["passed", "failed", "invalid", "stopped", "measured"]
 
 PERCENTS = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 """The percentiles that reports show."""
-
-_SHARES = frozenset({"success_rate", "error_rate"})
-_RATES = frozenset({"goodput", "throughput", "pairs"})
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -33,6 +31,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         requests: With an outcome. ``errors``: those that were not good. ``pairs``: scored.
         p50, p95, p99, largest: Response time of good requests, seconds; None without any.
         headline: The conclusion, why it was stopped or why it is invalid; else empty.
+        by_hand: What was changed by hand while it ran; empty for a run as planned.
     """
 
     id: str
@@ -56,6 +55,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     headline: str = ""
     servers: tuple[str, ...] = ()
     version: str = ""
+    series: str = ""
+    by_hand: str = ""
 
 
 def verdict(run: Run) -> Verdict:
@@ -64,9 +65,20 @@ def verdict(run: Run) -> Verdict:
         return "invalid"
     if any(not judgement.passed for judgement in run.judgements):
         return "failed"
+    if not run.stopped and nothing_held(run):
+        return "failed"
     if run.stopped:
         return "stopped"
     return "passed" if run.judgements else "measured"
+
+
+def nothing_held(run: Run) -> str:
+    """What makes a run a failure whatever its thresholds say: a search or a stress test of which
+    no level held, or not one good answer. Empty when neither is so."""
+    if run.conclusion is not None and (run.plan.search or run.plan.steps):
+        return "nothing held" if run.conclusion.value is None else ""
+    whole = run.measured()
+    return "" if whole is not None and whole.all().good else "not one good answer"
 
 
 def summarize(run: Run) -> Summary:
@@ -90,7 +102,7 @@ def summarize(run: Run) -> Summary:
         requests=totals.ended,
         errors=failed(totals),
         pairs=totals.pairs,
-        rate=totals.good / seconds if seconds > 0 else None,
+        rate=totals.rates(seconds).good,
         p50=p50,
         p95=p95,
         p99=p99,
@@ -100,6 +112,8 @@ def summarize(run: Run) -> Summary:
         headline=headline,
         servers=tuple(run.servers),
         version=run.version,
+        series=run.series,
+        by_hand=by_hand(run),
     )
 
 
@@ -143,11 +157,48 @@ def share(value: float | None) -> str:
 
 def measure(metric: str, value: float | None) -> str:
     """A judged value in the unit of its metric; see ``profile/threshold.py``."""
-    if metric in _SHARES:
-        return share(value)
-    if metric in _RATES:
-        return figures.DASH if value is None else f"{per_second(value)}/s"
-    return took(value)
+    unit = METRICS[metric]
+    if value is None:
+        return figures.DASH
+    if unit == "share":
+        return _exact_share(value)
+    return took(value) if unit == "seconds" else f"{per_second(value)}/s"
+
+
+def _exact_share(value: float) -> str:
+    """In per cent, with enough places to tell it from either end: 99.996 % is not 100 %."""
+    for places in (1, 2, 3, 4):
+        text = f"{value * 100:.{places}f}"
+        if float(text) not in (0.0, 100.0) or value in (0.0, 1.0):
+            break
+    return f"{text.rstrip('0').rstrip('.')}%"
+
+
+def by_hand(run: Run) -> str:
+    """What the operator changed while it ran: all, or the first and the last with the number of
+    those between; empty for a run as planned."""
+    changes = [clean_line(change, 60) for change in run.interventions]
+    if len(changes) > 6:
+        changes = [changes[0], f"{len(changes) - 5} more", *changes[-4:]]
+    return "; ".join(changes)
+
+
+def seen(judged: Judgement) -> str:
+    """What was measured of a threshold, and when it was worst: ``612ms (from 32s to 1m 2s)``."""
+    if judged.observed is None:
+        return "nothing to measure"
+    value = measure(judged.metric, judged.observed)
+    if judged.begin is not None and judged.end is not None:
+        value += f" (from {span(judged.begin)} to {span(judged.end)})"
+    return f"{value}, {too_few(judged)}" if judged.maximum_of else value
+
+
+def too_few(judged: Judgement) -> str:
+    """What is to be known of a percentile of few requests; empty for any other threshold."""
+    count = judged.maximum_of
+    if not count:
+        return ""
+    return "of 1 request" if count == 1 else f"of {count:,} requests: their maximum"
 
 
 def law(phase: Phase) -> str:
@@ -156,6 +207,8 @@ def law(phase: Phase) -> str:
         first, last = phase.rate, phase.rate_end
         if first is None:
             text = "as recorded" if phase.arrivals == "recorded" else "open loop"
+            if phase.recorded is not None:
+                text += f" over {span(phase.recorded)}"
         elif last is not None and last != first:
             text = f"{per_second(first)}→{per_second(last)}/s"
         else:
@@ -216,6 +269,8 @@ def sentence(run: Run) -> str:
     match verdict(run):
         case "invalid":
             return "INVALID: the numbers say nothing about the servers"
+        case "failed" if not broken:
+            return f"FAILED: {nothing_held(run)}"
         case "failed":
             return f"FAILED: {len(broken)} of {_thresholds(len(run.judgements))} broken"
         case "stopped":

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from opsconsole import trust
 from opsconsole.errors import OpsError, UsageError
-from opsconsole.fleet import Client, FetchError, fetch, header_value, poll
+from opsconsole.fleet import Client, Failure, FetchError, fetch, header_value, poll
 from opsconsole.load.messages import Target
+from opsconsole.load.option_values import check_text
 from opsconsole.load.plan import Plan
 from opsconsole.load.records import ServerFacts
-from opsconsole.profile import Profile, Server
+from opsconsole.profile import Profile, Server, Tls, available, find, load_file
 from opsconsole.profile.problems import nearest
 from opsconsole.profile.resolve import check_url
 
@@ -25,17 +30,64 @@ class _TeiInfo(Struct):
     model_dtype: str = ""
 
 
-def profile_of(url: str) -> Profile:
+def profile_of(url: str, tls: Tls | None = None) -> Profile:
     """A profile with one server, for a URL of the command line.
 
     Raises:
-        UsageError: no URL that can be loaded.
+        UsageError: no URL that can be loaded, or one without TLS but with ``tls``.
     """
+    check_text(url, "--url")
+    check_text(tls.ca if tls is not None else None, "--ca")
     wrong = check_url(url)
     if wrong is not None:
         raise UsageError(wrong[0], where="--url", hint=wrong[1])
-    server = Server(name="target", url=url.rstrip("/"), kind="own")
+    if tls is not None and urlsplit(url).scheme != "https":
+        raise UsageError(
+            "only an https URL has a certificate", where="--url", hint="remove --ca and --insecure"
+        )
+    server = Server(name="target", url=url.rstrip("/"), kind="own", tls=tls)
     return Profile(name="url", servers=(server,))
+
+
+def as_planned(profile: Profile, plan: Plan) -> Profile:
+    """The profile of :func:`profile_of`, with the server's kind as the plan speaks to it: with the
+    dialect http it is anybody's, and is asked for nothing but what is in the plan."""
+    if plan.work.dialect != "http":
+        return profile
+    servers = tuple(structs.replace(server, kind="http") for server in profile.servers)
+    return structs.replace(profile, servers=servers)
+
+
+def production_of(profile: Profile) -> Profile | None:
+    """The profile that has a server of this one in production: of those that can be had by name,
+    and that of ``$OPSCONSOLE_PROFILE``. One that cannot be read has none.
+
+    Addresses are compared as they are written (all of this machine's own are one), not looked up.
+    """
+    files = dict.fromkeys(available().values())
+    with suppress(OpsError):
+        files[find()] = None
+    places = {_place(server) for server in profile.servers}
+    for file in files:
+        with suppress(OpsError):
+            known = load_file(file)
+            if known.environment == "production" and places & set(map(_place, known.servers)):
+                return known
+    return None
+
+
+def _place(server: Server) -> tuple[str, int]:
+    """Where it listens, whatever its scheme and path."""
+    if server.unix:
+        return server.unix, 0
+    host = server.host.rstrip(".").lower()
+    with suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1 is 127.0.0.1
+    with suppress(ValueError):
+        address = ip_address(host.strip("[]"))
+        address = getattr(address, "ipv4_mapped", None) or address
+        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
+    return host, server.port
 
 
 def chosen(plan: Plan, profile: Profile) -> tuple[Server, ...]:
@@ -95,12 +147,17 @@ async def _prepare(plan: Plan, server: Server) -> tuple[Target, ServerFacts]:
                 device=identity.device or "",
                 dtype=identity.dtype or "",
             )
+    if server.is_unchecked:
+        facts = structs.replace(facts, certificate="not checked")
     target = Target(
         name=server.name,
-        host=server.host,
+        host=server.host or "localhost",
         port=server.port,
-        base=parts.path,
+        base="" if server.unix else parts.path,
+        unix=server.unix,
         tls=parts.scheme == "https",
+        ca=(server.tls.ca if server.tls else None) or "",
+        check_tls=not server.is_unchecked,
         headers=headers,
         batch_limit=limit,
     )
@@ -117,5 +174,6 @@ async def _tei_info(server: Server) -> _TeiInfo:
     except TimeoutError:
         raise OpsError("/info does not answer in time", where=server.name) from None
     except FetchError as error:
-        raise OpsError(f"/info: {error.detail}", where=server.name) from None
+        hint = f"{trust.HINT}, or --ca FILE" if error.failure is Failure.TLS else ""
+        raise OpsError(f"/info: {error.detail}", where=server.name, hint=hint) from None
     return info

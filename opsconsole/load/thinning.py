@@ -28,11 +28,11 @@ def thin(ticks: list[Tick], most: int) -> list[Tick]:
             last.totals.setdefault(name, Totals()).add(totals)
         last.client.then(tick.client)
         for name, sample in tick.servers.items():
-            last.servers[name] = _worse(last.servers.get(name), sample)
+            last.servers[name] = worse(last.servers.get(name), sample)
     return merged
 
 
-def _worse(one: ServerSample | None, other: ServerSample) -> ServerSample:
+def worse(one: ServerSample | None, other: ServerSample) -> ServerSample:
     """Of two samples of a server the fuller queue, the slower inference, the later state."""
     if one is None:
         return other
@@ -46,6 +46,8 @@ def _worse(one: ServerSample | None, other: ServerSample) -> ServerSample:
         active=most(one.active, other.active),
         inference_ms=most(one.inference_ms, other.inference_ms),
         queue_ms=most(one.queue_ms, other.queue_ms),
+        batch_pairs=other.batch_pairs if one.batch_pairs is None else one.batch_pairs,
+        gpu=most(one.gpu, other.gpu),
         cache_hits=one.cache_hits if other.cache_hits is None else other.cache_hits,
         state=other.state or one.state,
     )

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from opsconsole.errors import UsageError
 from opsconsole.load.histogram import Histogram
-from opsconsole.load.judge import judge_totals, show
+from opsconsole.load.judge import measure, show
 from opsconsole.load.plan import Abort
 from opsconsole.load.records import Tick, Totals
 from opsconsole.profile.threshold import Threshold, parse_threshold
@@ -21,25 +21,30 @@ Key = TypeVar("Key", int, str)
 
 
 class Window:
-    """The totals of the last ``seconds`` seconds, kept up in time proportional to one tick."""
+    """The totals of the last ``seconds`` seconds, kept up in time proportional to one tick.
 
-    def __init__(self, seconds: float) -> None:
+    Args:
+        server: Only this one's; empty: those of all servers.
+    """
+
+    def __init__(self, seconds: float, server: str = "") -> None:
         self.seconds = seconds
+        self._server = server
         self._ticks: deque[tuple[float, float, Totals]] = deque()
         self._whole = Totals()
-        self._since: float | None = None
-        self._until = 0.0
+        self._covered = self._until = 0.0
 
     def add(self, tick: Tick) -> None:
         """Take the next tick in; what has become too old goes out."""
-        totals = tick.all()
-        if self._since is None:
-            self._since = tick.at
+        totals = tick.totals.get(self._server, Totals()) if self._server else tick.all()
         self._until = tick.at + tick.seconds
         self._ticks.append((tick.at, tick.seconds, totals))
         self._whole.add(totals)
-        while len(self._ticks) > 1 and self._ticks[0][0] < self._until - self.seconds - _SLACK:
-            self._drop(self._ticks.popleft()[2])
+        self._covered += tick.seconds
+        while len(self._ticks) > 1 and self._covered - self._ticks[0][1] >= self.seconds - _SLACK:
+            _, seconds, old = self._ticks.popleft()
+            self._covered -= seconds
+            self._drop(old)
 
     def totals(self) -> Totals:
         """What happened in the window; the caller's own copy."""
@@ -48,14 +53,24 @@ class Window:
         return copy
 
     @property
+    def begin(self) -> float:
+        """When the oldest tick in it began, seconds from the run's start."""
+        return self._ticks[0][0] if self._ticks else 0.0
+
+    @property
+    def end(self) -> float:
+        """When the newest one ended."""
+        return self._until
+
+    @property
     def covered(self) -> float:
-        """Seconds that the ticks in the window last: what rates are over."""
-        return sum(seconds for _, seconds, _ in self._ticks)
+        """Seconds that the ticks in the window last, without pauses: what rates are over."""
+        return self._covered
 
     @property
     def full(self) -> bool:
         """Whether ticks have come for as long as the window is."""
-        return self._since is not None and self._until - self._since >= self.seconds - _SLACK
+        return self._covered >= self.seconds - _SLACK
 
     def _drop(self, old: Totals) -> None:
         whole = self._whole
@@ -63,6 +78,10 @@ class Window:
         whole.ended -= old.ended
         whole.good -= old.good
         whole.pairs -= old.pairs
+        whole.after_good -= old.after_good
+        whole.after_ended -= old.after_ended
+        whole.after_pairs -= old.after_pairs
+        whole.after_answered -= old.after_answered
         whole.bytes_out -= old.bytes_out
         whole.bytes_in -= old.bytes_in
         _subtract(whole.errors, old.errors)
@@ -83,20 +102,23 @@ class AbortWatch:
     """
 
     def __init__(self, aborts: Iterable[Abort]) -> None:
-        self._windows: dict[float, Window] = {}
+        self._windows: dict[tuple[float, str], Window] = {}
         self._rules: list[_Rule] = []
         for abort in aborts:
             try:
                 threshold = parse_threshold(abort.threshold)
             except ValueError as error:
                 raise UsageError(f"abort on: {error}") from None
-            window = self._windows.setdefault(abort.window, Window(abort.window))
+            key = abort.window, threshold.server
+            window = self._windows.setdefault(key, Window(*key))
             self._rules.append(_Rule(abort, threshold, window))
 
     def take(self, tick: Tick) -> str | None:
         """Why the run must stop after this tick; None while it may go on."""
         for window in self._windows.values():
             window.add(tick)
+        if tick.is_pause:
+            return None
         for rule in self._rules:
             if why := rule.why(tick.client.in_flight):
                 return why
@@ -114,15 +136,15 @@ class _Rule:
         if not self._window.full:
             return None
         totals = self._window.totals()
-        [judgement] = judge_totals(totals, self._window.covered, [self._threshold])
+        metric = self._threshold.metric
+        observed = measure(metric, totals, self._window.covered)
         # Nothing to measure is a frozen server where something was asked of it, else a pause.
         asked = in_flight > 0 or totals.sent > 0
-        broken = not judgement.passed and (judgement.observed is not None or asked)
+        broken = not self._threshold.holds(observed) and (observed is not None or asked)
         self._broken = self._broken + 1 if broken else 0
         if self._broken < self._abort.after:
             return None
-        observed = judgement.observed
-        seen = "no answer" if observed is None else show(judgement.metric, observed)
+        seen = "no answer" if observed is None else show(metric, observed)
         ticks = f" in {self._broken} ticks running" if self._broken > 1 else ""
         return (
             f"{self._threshold.text} was broken over the last {self._abort.window:g} s{ticks}: "

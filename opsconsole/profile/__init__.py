@@ -3,7 +3,7 @@
 from opsconsole.profile.document import json_schema
 from opsconsole.profile.find import available, find, load, load_file
 from opsconsole.profile.loads import LoadDoc
-from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel
+from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel, Tls
 from opsconsole.profile.problems import Problem, ProfileError
 from opsconsole.profile.secret import Secret
 from opsconsole.profile.show import as_data, as_yaml
@@ -17,6 +17,7 @@ __all__ = [
     "Secret",
     "Server",
     "ServiceLevel",
+    "Tls",
     "as_data",
     "as_yaml",
     "available",

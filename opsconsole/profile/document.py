@@ -12,7 +12,15 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from opsconsole.profile.loads import LoadDoc
-from opsconsole.profile.scalars import Duration, Environment, Name, Ratio, SecretRef, Size
+from opsconsole.profile.scalars import (
+    Duration,
+    Environment,
+    FilePath,
+    Name,
+    Ratio,
+    SecretRef,
+    Size,
+)
 
 Stage = Literal["development", "staging", "production"]
 ServerKind = Literal["own", "http"]
@@ -77,6 +85,16 @@ class DaemonDoc(Struct, frozen=True, forbid_unknown_fields=True):
     ) = UNSET
 
 
+class TlsDoc(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a server's certificate is checked; absent: against the machine's store."""
+
+    ca: (
+        Annotated[FilePath, Meta(description="PEM file of who signed it, instead of the machine's")]
+        | UnsetType
+    ) = UNSET
+    verify: Annotated[bool, Meta(description="false: it is not checked at all")] | UnsetType = UNSET
+
+
 class DefaultsDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """Values for every server that does not say otherwise."""
 
@@ -87,13 +105,14 @@ class DefaultsDoc(Struct, frozen=True, forbid_unknown_fields=True):
     service_level: ServiceLevelDoc | UnsetType = UNSET
     daemon: DaemonDoc | UnsetType = UNSET
     api_key: SecretRef | UnsetType = UNSET
+    tls: TlsDoc | UnsetType = UNSET
 
 
 class ServerDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """One server of the fleet."""
 
     name: Annotated[Name, Meta(description="unique within the profile")]
-    url: Annotated[str, Meta(description="http://host:port or https://host:port")]
+    url: Annotated[str, Meta(description="http://host:port, https://host:port, or unix:/path")]
     kind: Annotated[ServerKind, Meta(description="own, or any http URL")] | UnsetType = UNSET
     health: Annotated[str, Meta(description="path of the health route")] | UnsetType = UNSET
     interval: Annotated[Duration, Meta(description="time between polls")] | UnsetType = UNSET
@@ -101,6 +120,7 @@ class ServerDoc(Struct, frozen=True, forbid_unknown_fields=True):
     service_level: ServiceLevelDoc | UnsetType = UNSET
     daemon: DaemonDoc | UnsetType = UNSET
     api_key: SecretRef | UnsetType = UNSET
+    tls: TlsDoc | UnsetType = UNSET
 
 
 class ProfileDoc(Struct, frozen=True, forbid_unknown_fields=True):

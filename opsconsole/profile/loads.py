@@ -1,16 +1,13 @@
-"""Load tests as a profile writes them, and the rules between their keys.
-
-The command line goes by the same rules: :func:`faults` names keys, not places.
-"""
+"""Load tests as a profile writes them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from opsconsole.load_words import MOST_CLIENTS, MOST_LENGTH, Arrivals, Dialect, Mode
 from opsconsole.profile.scalars import (
     Duration,
     Headers,
@@ -20,48 +17,34 @@ from opsconsole.profile.scalars import (
     Ratio,
     ThresholdText,
 )
-from opsconsole.profile.threshold import parse_threshold
-
-LoadMode = Literal[
-    "load", "throughput", "stress", "latency", "soak", "ramp", "spike", "rate", "search", "replay"
-]
-LoadDialect = Literal["own", "cohere", "jina", "tei", "vllm", "nim", "http"]
-LoadArrivals = Literal["constant", "poisson", "recorded"]
-Key = tuple[str | int, ...]
-Fault = tuple[Key, str, str]
-"""Key, what is wrong, hint."""
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What the name of a header and a method may be (RFC 9110 §5.6.2)."""
 LAW = frozenset(
     ("requests", "concurrency", "rate", "duration", "warmup", "think", "stages", "arrivals",
-     "max_in_flight")
+     "max_in_flight", "tolerance", "most", "confirm")
 )  # fmt: skip
 """The keys that say how fast it is sent."""
-_EITHER = LAW - {"requests", "stages"}
-MODE_KEYS: dict[LoadMode, frozenset[str]] = {
+_BOUNDS = frozenset(("tolerance", "most", "confirm"))
+_EITHER = LAW - {"requests", "stages"} - _BOUNDS
+MODE_KEYS: dict[Mode, frozenset[str]] = {
     "load": frozenset(("requests", "concurrency", "duration", "warmup", "think")),
     "throughput": frozenset(("requests", "concurrency", "duration", "warmup")),
-    "stress": frozenset(("requests", "concurrency", "duration", "warmup")),
+    "stress": frozenset(("requests", "concurrency", "duration", "warmup", "think")),
     "latency": frozenset(("requests", "concurrency", "duration", "warmup", "think")),
     "soak": _EITHER,
     "ramp": _EITHER | {"stages"},
     "spike": _EITHER | {"stages"},
     "rate": frozenset(("requests", "rate", "duration", "warmup", "arrivals", "max_in_flight")),
-    "search": frozenset(("rate", "duration", "warmup", "arrivals", "max_in_flight")),
-    "replay": LAW - {"stages"},
+    "search": frozenset(("rate", "duration", "warmup", "arrivals", "max_in_flight")) | _BOUNDS,
+    "replay": LAW - {"stages"} - _BOUNDS,
 }
 """Which of :data:`LAW` each mode has."""
-_MADE = ("documents", "document_tokens", "query_tokens", "repeat", "top_n")
-_SECRET = frozenset(("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"))
-_FRAMING = frozenset(
-    ("content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect")
-)
 _LENGTHS = re.compile(
     r"(?P<fixed>\d+)|(?P<low>\d+)\s*\.\.\s*(?P<high>\d+)"
-    r"|lognormal\(\s*(?P<median>\d+(\.\d+)?)\s*,\s*(?P<sigma>\d+(\.\d+)?)\s*\)"
+    r"|lognormal\(\s*(?P<median>\d+(\.\d+)?)\s*,\s*(?P<sigma>\d+(\.\d+)?)\s*\)",
+    re.ASCII,
 )
-MOST_TOKENS = 1_000_000
 
 
 class StageDoc(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +54,7 @@ class StageDoc(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[Rate, Meta(description="requests a second, whatever the server does")] | (
         UnsetType
     ) = UNSET
-    concurrency: Annotated[int, Meta(ge=1, le=100_000, description="clients that wait")] | (
+    concurrency: Annotated[int, Meta(ge=1, le=MOST_CLIENTS, description="clients that wait")] | (
         UnsetType
     ) = UNSET
     to: Annotated[Rate, Meta(description="rate or clients at its end; absent: the same")] | (
@@ -95,7 +78,7 @@ class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
     """A load test."""
 
     name: Annotated[Name, Meta(description="unique within the profile")]
-    mode: Annotated[LoadMode, Meta(description="what kind of test it is")]
+    mode: Annotated[Mode, Meta(description="what kind of test it is")]
     servers: (
         Annotated[
             tuple[Name, ...], Meta(description="servers that are loaded in turn; absent: the first")
@@ -109,7 +92,11 @@ class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: (
         Annotated[
             int,
-            Meta(ge=1, le=100_000, description="clients, each waits for its answer; stress: most"),
+            Meta(
+                ge=1,
+                le=MOST_CLIENTS,
+                description="clients, each waits for its answer; stress: most",
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -135,7 +122,23 @@ class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
     arrivals: (
-        Annotated[LoadArrivals, Meta(description="evenly, at random, or as the replayed file says")]
+        Annotated[Arrivals, Meta(description="evenly, at random, or as the replayed file says")]
+        | UnsetType
+    ) = UNSET
+    tolerance: (
+        Annotated[Ratio, Meta(description="of a search: how near it is to be known; absent: 10%")]
+        | UnsetType
+    ) = UNSET
+    most: Annotated[Rate, Meta(description="of a search: the highest rate that it tries")] | (
+        UnsetType
+    ) = UNSET
+    confirm: (
+        Annotated[
+            int,
+            Meta(
+                ge=0, le=20, description="of a search: probes that confirm what it found; absent: 2"
+            ),
+        ]
         | UnsetType
     ) = UNSET
     documents: Annotated[LengthsText, Meta(description="documents in a request")] | (
@@ -145,9 +148,7 @@ class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
         UnsetType
     ) = UNSET
     query_tokens: Annotated[LengthsText, Meta(description="words in a query")] | (UnsetType) = UNSET
-    dialect: Annotated[LoadDialect, Meta(description="the API that is spoken")] | (
-        UnsetType
-    ) = UNSET
+    dialect: Annotated[Dialect, Meta(description="the API that is spoken")] | (UnsetType) = UNSET
     model: Annotated[str, Meta(max_length=200, description="the model's name in requests")] | (
         UnsetType
     ) = UNSET
@@ -186,7 +187,9 @@ class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
         UnsetType
     ) = UNSET
     max_in_flight: (
-        Annotated[int, Meta(ge=1, le=100_000, description="of a rate; what goes beyond is dropped")]
+        Annotated[
+            int, Meta(ge=1, le=MOST_CLIENTS, description="of a rate; what goes beyond is dropped")
+        ]
         | UnsetType
     ) = UNSET
     upstream_header: (
@@ -207,7 +210,7 @@ def parse_lengths(value: object) -> str:
     """``10`` → ``10``, ``"4..16"`` (uniform), ``"lognormal(70, 0.5)"`` (median, sigma), tidied.
 
     Raises:
-        ValueError: anything else, or a number below 1 or above a million.
+        ValueError: anything else, or a number below 1 or above 100,000.
     """
     kind, first, second = lengths_of(value)
     if kind == "fixed":
@@ -234,8 +237,8 @@ def lengths_of(
     else:
         found = ("lognormal", float(match["median"]), float(match["sigma"]))
     kind, first, second = found
-    if not 1 <= first <= MOST_TOKENS or (kind == "uniform" and second > MOST_TOKENS):
-        raise ValueError(f"expected numbers from 1 to {MOST_TOKENS}")
+    if not 1 <= first <= MOST_LENGTH or (kind == "uniform" and second > MOST_LENGTH):
+        raise ValueError(f"expected numbers from 1 to {MOST_LENGTH}")
     if kind == "uniform" and second < first:
         raise ValueError("expected the lower number first")
     if kind == "lognormal" and not 0 <= second <= 3:
@@ -247,139 +250,3 @@ def written(struct: Any) -> dict[str, Any]:
     """The keys of a document that are set."""
     values = ((key, getattr(struct, key)) for key in struct.__struct_fields__)
     return {key: value for key, value in values if value is not UNSET}
-
-
-def faults(load: LoadDoc) -> Iterator[Fault]:
-    """What is wrong between the keys of ``load``; every one of them is of its right type."""
-    keys = written(load)
-    yield from _law_faults(load.mode, keys)
-    yield from _stage_faults(load.mode, keys)
-    yield from _work_faults(keys)
-    for key in ("duration", "timeout", "rate"):
-        if key in keys and keys[key] <= 0:
-            yield (key,), f"must be more than {'0s' if key != 'rate' else '0'}", ""
-    if load.mode == "search" and keys.get("duration", 10.0) < 1:
-        yield ("duration",), "a probe of a search lasts at least 1s", ""
-    for i, text in enumerate(keys.get("thresholds", ())):
-        unit = parse_threshold(text).unit
-        if load.mode in ("search", "stress") and unit == "rate":
-            yield (
-                ("thresholds", i),
-                f"a {load.mode} test sets the rate itself: {text} says nothing about the servers",
-                "use a latency, success_rate or error_rate",
-            )
-    for i, abort in enumerate(keys.get("abort_on", ())):
-        if abort.window is not UNSET and abort.window < 1:
-            yield ("abort_on", i, "window"), "must be at least 1s", ""
-    header = keys.get("upstream_header")
-    if header is not None and not TOKEN.fullmatch(header):
-        yield ("upstream_header",), f"{header!r} is not the name of a header", ""
-
-
-def _law_faults(mode: LoadMode, keys: dict[str, Any]) -> Iterator[Fault]:
-    for key in sorted(LAW & keys.keys()):
-        if key not in MODE_KEYS[mode]:
-            others = [name for name, has in MODE_KEYS.items() if key in has]
-            yield (key,), f"the mode {mode} has no {key}", f"these have: {', '.join(others)}"
-    if mode == "latency" and keys.get("concurrency", 1) != 1:
-        yield ("concurrency",), "the mode latency has one client", "use the mode load"
-    if mode == "rate" and "rate" not in keys:
-        yield ("mode",), "the mode rate needs a rate", "such as rate: 50/s"
-    if mode == "replay" and "replay" not in keys:
-        yield ("mode",), "the mode replay needs a file", "such as replay: requests.jsonl"
-    recorded = keys.get("arrivals") == "recorded"
-    if recorded and mode != "replay":
-        yield ("arrivals",), "recorded arrivals belong to the mode replay", ""
-    if recorded:
-        for key in ("rate", "concurrency"):
-            if key in keys and key in MODE_KEYS[mode]:
-                yield (key,), f"{key} contradicts recorded arrivals", "remove one of them"
-    if len(MODE_KEYS[mode] & {"rate", "concurrency"}) < 2 or mode == "latency":
-        return
-    if "rate" in keys and "concurrency" in keys:
-        yield (
-            ("concurrency",),
-            "a rate is sent whatever the server does, clients wait for it: they exclude each other",
-            "remove rate or concurrency",
-        )
-        return
-    stages = keys.get("stages", ())
-    is_open = "rate" in keys or any(stage.rate is not UNSET for stage in stages)
-    is_closed = "concurrency" in keys or any(stage.concurrency is not UNSET for stage in stages)
-    if is_open and not is_closed and "think" in keys:
-        yield ("think",), "only clients think, a rate does not", "use concurrency or remove think"
-    if is_closed or not (is_open or mode in ("replay", "ramp", "spike")):
-        for key in ("arrivals", "max_in_flight"):
-            if key in keys and not (recorded and not is_closed) and not is_open:
-                yield (key,), f"{key} needs a rate, clients wait for their answers", ""
-
-
-def _stage_faults(mode: LoadMode, keys: dict[str, Any]) -> Iterator[Fault]:
-    if mode not in ("ramp", "spike"):
-        return
-    if "stages" not in keys:
-        if "rate" not in keys and "concurrency" not in keys:
-            what = "a base" if mode == "spike" else "what it leads to"
-            yield (
-                ("mode",),
-                f"a {mode} needs stages, or {what} as rate or concurrency",
-                "such as stages: [{rate: 10/s, duration: 30s}, {rate: 50/s, duration: 10s}]",
-            )
-        return
-    for key in ("rate", "concurrency", "duration"):
-        if key in keys:
-            yield (key,), f"{key} and stages exclude each other", "write it in the stages"
-    if not keys["stages"]:
-        yield ("stages",), "there is no stage", "such as {rate: 10/s, duration: 30s}"
-    kinds = set()
-    for i, stage in enumerate(keys["stages"]):
-        here: Key = ("stages", i)
-        laws = [key for key in ("rate", "concurrency") if getattr(stage, key) is not UNSET]
-        if len(laws) != 1:
-            yield here, "a stage has either a rate or a concurrency", ""
-            continue
-        kinds.add(laws[0])
-        if len(kinds) == 2:
-            yield (*here, laws[0]), "stages are all of rates or all of clients", ""
-            kinds = set(laws)
-        if stage.duration <= 0:
-            yield (*here, "duration"), "must be more than 0s", ""
-        if stage.rate == 0 and stage.to in (UNSET, 0):
-            yield (*here, "rate"), "must be more than 0, or lead to a rate", ""
-        if laws == ["concurrency"] and stage.to is not UNSET and stage.to != int(stage.to):
-            yield (*here, "to"), "half a client cannot be", "write a whole number"
-        elif laws == ["concurrency"] and stage.to is not UNSET and not 1 <= stage.to <= 100_000:
-            yield (*here, "to"), "expected a number of clients from 1 to 100000", ""
-
-
-def _work_faults(keys: dict[str, Any]) -> Iterator[Fault]:
-    dialect = keys.get("dialect", "own")
-    if dialect == "http":
-        for key in (*_MADE, "model"):
-            if key in keys:
-                yield (key,), f"the dialect http sends what you write, not {key}", ""
-        if "path" not in keys and "replay" not in keys:
-            yield ("dialect",), "the dialect http needs a path", "such as path: /health"
-    else:
-        for key in ("method", "body"):
-            if key in keys:
-                yield (key,), f"{key} belongs to the dialect http", "add dialect: http"
-    if "replay" in keys:
-        for key in (*_MADE, "body"):
-            if key in keys and not (dialect == "http" and key in _MADE):
-                yield (key,), f"replayed requests have their own {key}", "remove one of them"
-    method = keys.get("method", "GET")
-    if not TOKEN.fullmatch(method) or method != method.upper():
-        yield ("method",), f"{method!r} is not a method", "such as GET or POST"
-    path = keys.get("path", "/")
-    if not path.startswith("/") or not path.isprintable() or not path.isascii() or " " in path:
-        yield ("path",), f"{path!r} is not a path", "expected one such as /health, percent-encoded"
-    for name, value in keys.get("headers", {}).items():
-        if not TOKEN.fullmatch(name):
-            yield ("headers", name), f"{name!r} is not the name of a header", ""
-        elif name.lower() in _SECRET:
-            yield ("headers", name), "a secret in clear is refused", "use api_key of the server"
-        elif name.lower() in _FRAMING:
-            yield ("headers", name), "the generator writes this header itself", "remove it"
-        elif not value.isprintable():
-            yield ("headers", name), "a header has one printable line", ""

@@ -21,6 +21,15 @@ class ServiceLevel(Struct, frozen=True):
     success_rate: float | None = None
 
 
+class Tls(Struct, frozen=True, kw_only=True):
+    """How a server's certificate is checked."""
+
+    ca: str | None = None
+    """PEM file of who signed it. ``None``: the machine's store."""
+    verify: bool = True
+    """False: whoever answers is taken for the server."""
+
+
 class DaemonSpec(Struct, frozen=True, kw_only=True):
     """How a local daemon is run."""
 
@@ -53,10 +62,23 @@ class Server(Struct, frozen=True, kw_only=True):
     timeout: Seconds = 2.0
     service_level: ServiceLevel = ServiceLevel()
     api_key: Secret | None = None
+    tls: Tls | None = None
+    """``None``: as the machine's store says, if it speaks TLS at all."""
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Nobody looks at its certificate: whoever answers there is taken for it."""
+        return self.tls is not None and not self.tls.verify
+
+    @property
+    def unix(self) -> str:
+        """Path of the Unix socket that it listens at; empty for TCP."""
+        parts = urlsplit(self.url)
+        return parts.path if parts.scheme == "unix" else ""
 
     @property
     def host(self) -> str:
-        """Host name or address, IPv6 without brackets."""
+        """Host name or address, IPv6 without brackets; empty with a Unix socket."""
         return urlsplit(self.url).hostname or ""
 
     @property

@@ -171,6 +171,7 @@ class _Builder:
             "size": units.parse_size,
             "secret": lambda v: Secret.parse(v, self.folder),
             "name": _parse_name,
+            "path": lambda v: _parse_path(v, self.folder),
             "rate": units.parse_rate,
             "lengths": loads.parse_lengths,
             "threshold": lambda v: parse_threshold(v).text,
@@ -202,6 +203,13 @@ def _parse_name(value: Any) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
     raise ValueError("expected a name of letters, digits, dots, dashes and underscores, at most 64")
+
+
+def _parse_path(value: Any, folder: Path) -> str:
+    """A file, found from the profile's folder."""
+    if isinstance(value, str) and value.strip() and "\0" not in value:
+        return str(folder.absolute() / Path(value).expanduser())
+    raise ValueError("expected the path of a file")
 
 
 def unwrap(wanted: Any) -> tuple[Any, list[Meta]]:

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
+from opsconsole.errors import OpsError
+from opsconsole.load_words import LATEST, MODES, VERBS
 from opsconsole.profile.document import (
     DaemonDoc,
     DefaultsDoc,
     ProfileDoc,
     ServerDoc,
     ServiceLevelDoc,
+    TlsDoc,
 )
-from opsconsole.profile.loads import LoadDoc, LoadMode, faults, written
-from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel
+from opsconsole.profile.load_rules import faults
+from opsconsole.profile.loads import LoadDoc, written
+from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel, Tls
 from opsconsole.profile.problems import Problem, ProfileError, nearest
 from opsconsole.profile.read import Places, dotted
+from opsconsole.profile.threshold import Threshold, parse_threshold
 
+LONGEST_SOCKET = 107
+"""Bytes of a Unix socket's path that the system takes (sun_path, without the zero at its end)."""
 _LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
 
 
@@ -44,6 +51,8 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
     servers = []
     names: dict[str, int] = {}
     ports: dict[int, str] = {}
+    for key, message, hint in _tls_faults(defaults.tls):
+        problem(("defaults", "tls", key), message, hint)
     if not document.servers:
         problem(("servers",), "there is no server", "add at least one, with name and url")
     for i, entry in enumerate(document.servers):
@@ -59,6 +68,11 @@ def resolve(document: ProfileDoc, places: Places, file: str, path: Path | None) 
             problem((*here, "url"), *wrong)
             continue
         server = _server(entry, defaults)
+        if entry.tls is not UNSET and urlsplit(server.url).scheme != "https":
+            problem((*here, "tls"), "only a server with an https url has a certificate",
+                    "remove tls, or write https://")  # fmt: skip
+        for key, message, hint in _tls_faults(entry.tls):
+            problem((*here, "tls", key), message, hint)
         for key, seconds in (("interval", server.interval), ("timeout", server.timeout)):
             if seconds < 0.05:
                 problem((*here, key), "must be at least 50ms")
@@ -122,9 +136,10 @@ def _loads(
                 f"{load.name!r} is already the name of loads[{names[load.name]}]",
             )
         names.setdefault(load.name, i)
-        if load.name in LoadMode.__args__:  # type: ignore[attr-defined]
-            problem((*here, "name"), f"{load.name!r} is the name of a mode",
-                    f"such as my-{load.name}")  # fmt: skip
+        if load.name in (*MODES, *VERBS, LATEST):
+            means = "the newest run" if load.name == LATEST else f"opsconsole load {load.name}"
+            what = "is the name of a mode" if load.name in MODES else f"means {means}"
+            problem((*here, "name"), f"{load.name!r} {what}", f"such as my-{load.name}")
         chosen: tuple[str, ...] = written(load).get("servers", ())
         if load.servers == ():
             problem((*here, "servers"), "there is no server", "remove the key for the first one")
@@ -134,12 +149,26 @@ def _loads(
                         nearest(name, servers))  # fmt: skip
             elif name in chosen[:j]:
                 problem((*here, "servers", j), f"{name!r} is already in the list")
+        loaded = chosen or tuple(servers)[:1]
+        for key, threshold in _limited(load):
+            if threshold.server and threshold.server not in loaded:
+                problem((*here, *key), f"{threshold.server!r} is not loaded",
+                        nearest(threshold.server, loaded))  # fmt: skip
         for key, message, hint in faults(load):
             problem((*here, *key), message, hint)
         if path is not None and load.replay is not UNSET:
             replay = path.resolve().parent / Path(load.replay).expanduser()
             load = msgspec.structs.replace(load, replay=str(replay))
         yield load
+
+
+def _limited(load: LoadDoc) -> Iterator[tuple[tuple[str | int, ...], Threshold]]:
+    """The thresholds of a load test and where they stand."""
+    keys = written(load)
+    for i, text in enumerate(keys.get("thresholds", ())):
+        yield ("thresholds", i), parse_threshold(text)
+    for i, abort in enumerate(keys.get("abort_on", ())):
+        yield ("abort_on", i, "threshold"), parse_threshold(abort.threshold)
 
 
 def check_url(url: str) -> tuple[str, str] | None:
@@ -149,6 +178,8 @@ def check_url(url: str) -> tuple[str, str] | None:
         port = parts.port
     except ValueError as error:
         return f"not a URL: {error}", "expected http://host:port"
+    if parts.scheme == "unix":
+        return _check_unix(url, parts)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return f"{url!r} is not a URL", "expected http://host:port or https://host:port"
     try:
@@ -164,6 +195,15 @@ def check_url(url: str) -> tuple[str, str] | None:
     return None
 
 
+def _check_unix(url: str, parts: SplitResult) -> tuple[str, str] | None:
+    path = parts.path.encode("utf-8", "surrogateescape")
+    if parts.netloc or not path.startswith(b"/") or parts.query or parts.fragment:
+        return f"{url!r} is no Unix socket", "expected unix:/path/of/the.sock, without ? and #"
+    if len(path) > LONGEST_SOCKET or b"\0" in path:
+        return f"a Unix socket's path has at most {LONGEST_SOCKET} bytes", "use a shorter one"
+    return None
+
+
 def _server(entry: ServerDoc, defaults: DefaultsDoc) -> Server:
     values: dict[str, Any] = {"name": entry.name, "url": entry.url.rstrip("/")}
     for key in ("kind", "health", "interval", "timeout", "api_key"):
@@ -174,11 +214,29 @@ def _server(entry: ServerDoc, defaults: DefaultsDoc) -> Server:
     values["service_level"] = ServiceLevel(
         **_merged(ServiceLevelDoc, defaults.service_level, entry.service_level)
     )
+    # A server's own stands instead of the default: of both together nobody could tell what holds.
+    tls = entry.tls if entry.tls is not UNSET else defaults.tls
+    if tls is not UNSET and urlsplit(entry.url).scheme == "https":
+        values["tls"] = Tls(**_merged(TlsDoc, tls))
     if isinstance(entry.daemon, DaemonDoc):
         merged = _merged(DaemonDoc, defaults.daemon, entry.daemon)
         merged["env"] = {**_env(defaults.daemon), **_env(entry.daemon)}
         values["daemon"] = DaemonSpec(**merged)
     return Server(**values)
+
+
+def _tls_faults(tls: TlsDoc | UnsetType) -> Iterator[tuple[str, str, str]]:
+    """Mistakes: the key, what is wrong, a hint."""
+    if tls is UNSET or tls.ca is UNSET:
+        return
+    if tls.verify is False:
+        yield "verify", "contradicts ca: a certificate that is not checked needs none", "remove one"
+    from opsconsole import trust  # ssl, which few profiles need
+
+    try:
+        trust.context(tls.ca)
+    except OpsError as error:
+        yield "ca", str(error), "expected a PEM file, from the profile's folder"
 
 
 def _merged(struct: Any, *layers: Any) -> dict[str, Any]:

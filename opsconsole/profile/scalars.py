@@ -7,7 +7,17 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 Kind = Literal[
-    "duration", "ratio", "size", "secret", "name", "env", "headers", "rate", "lengths", "threshold"
+    "duration",
+    "ratio",
+    "size",
+    "secret",
+    "name",
+    "env",
+    "headers",
+    "rate",
+    "lengths",
+    "threshold",
+    "path",
 ]
 
 
@@ -43,6 +53,10 @@ SecretRef = Annotated[
         ],
     }),
 ]  # fmt: skip
+FilePath = Annotated[
+    str,
+    _kind("path", {"examples": ["ca.pem", "~/ca.pem"]}),
+]
 Environment = Annotated[
     dict[str, str],
     _kind("env", {"x-additionalProperties": {"type": ["string", "number", "boolean"]}}),
@@ -62,5 +76,16 @@ LengthsText = Annotated[
 ]  # fmt: skip
 ThresholdText = Annotated[
     str,
-    _kind("threshold", {"examples": ["p95 < 500ms", "success_rate > 99%", "goodput > 100/s"]}),
+    _kind(
+        "threshold",
+        {
+            "examples": [
+                "p95 < 500ms",
+                "success_rate > 99%",
+                "goodput > 100/s",
+                "p95 < 1s over 30s",
+                "p95 < 1s on gpu-1",
+            ]
+        },
+    ),
 ]

@@ -20,7 +20,7 @@ _DURATIONS = frozenset(
     ("interval", "timeout", "p95", "start_timeout", "stop_grace", "backoff", "backoff_max",
      "start_window", "restart_on_degraded", "duration", "warmup", "think", "window")
 )  # fmt: skip
-_RATIOS = frozenset(("success_rate", "repeat", "check"))
+_RATIOS = frozenset(("success_rate", "repeat", "check", "tolerance"))
 
 
 def as_data(profile: Profile) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _fields(struct: Any) -> dict[str, Any]:
             out[key] = format_ratio(value)
         elif key == "log_max_bytes":
             out[key] = format_size(value)
-        elif key == "rate":
+        elif key in ("rate", "most"):
             out[key] = format_rate(value)
         elif isinstance(value, tuple):
             out[key] = [_fields(item) if isinstance(item, Struct) else item for item in value]

@@ -1,4 +1,8 @@
-"""What is expected of a load test, as people write it: ``p95 < 500ms``, ``goodput > 100/s``."""
+"""What is expected of a load test, as people write it: ``p95 < 500ms``, ``goodput > 100/s``.
+
+``p95 < 500ms over 30s`` must hold in every 30 seconds of the run, ``p95 < 500ms on server-1`` for
+the answers of one of its servers.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,8 @@ METRICS: dict[str, Unit] = {
 }  # fmt: skip
 """Every metric and what it is measured in."""
 _UPWARDS = frozenset(("success_rate", "goodput", "throughput", "pairs"))
+_LIMITED = re.compile(r"(.*\S)\s+(over|on)\s+(\S+)", re.DOTALL)
+_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FORM = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|<|>)\s*([^<>=\s](?:[^<>=]*[^<>=\s])?)\s*")
 
 
@@ -42,6 +48,8 @@ class Threshold(Struct, frozen=True):
         below: Whether the metric must stay below the limit.
         limit: Seconds, a share in 0..1, or a number a second.
         inclusive: Whether the limit itself passes (``<=``, ``>=``).
+        window: Seconds; it must hold over every stretch of so many. 0: over the whole.
+        server: Whose answers it is about. Empty: those of all servers together.
     """
 
     text: str
@@ -49,6 +57,8 @@ class Threshold(Struct, frozen=True):
     below: bool
     limit: float
     inclusive: bool = False
+    window: float = 0.0
+    server: str = ""
 
     @property
     def unit(self) -> Unit:
@@ -79,9 +89,11 @@ def parse_threshold(text: str) -> Threshold:
     Raises:
         ValueError: no ``METRIC < VALUE`` or ``METRIC > VALUE``, an unknown metric (with the
             nearest), a value of a wrong unit, a limit that nothing or everything keeps, or one
-            that asks for the worse (``p95 > 1s``).
+            that asks for the worse (``p95 > 1s``); a window below a second.
     """
-    match = _FORM.fullmatch(text) if isinstance(text, str) and len(text) <= 200 else None
+    whole = text if isinstance(text, str) and len(text) <= 300 else ""
+    text, clauses = _clauses(whole.strip())
+    match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError("expected a threshold such as p95 < 500ms or success_rate > 99%")
     metric, sign, value = match.groups()
@@ -100,7 +112,14 @@ def parse_threshold(text: str) -> Threshold:
     highest = 1.0 if unit == "share" else math.inf
     if not inclusive and limit == (0.0 if below else highest):
         raise ValueError(f"nothing can be {sign} {value}: write {sign}= {value}")
-    return Threshold(f"{metric} {sign} {value}", metric, below, limit, inclusive)
+    window = _window(clauses["over"]) if "over" in clauses else 0.0
+    server = clauses.get("on", "")
+    if server and not _SERVER.fullmatch(server):
+        raise ValueError(f"{server[:80]!r} is not the name of a server")
+    tidy = f"{metric} {sign} {value}"
+    for word in ("over", "on"):
+        tidy += f" {word} {clauses[word]}" if word in clauses else ""
+    return Threshold(tidy, metric, below, limit, inclusive, window, server)
 
 
 def format_value(metric: str, value: float) -> str:
@@ -109,6 +128,27 @@ def format_value(metric: str, value: float) -> str:
     if unit == "seconds":
         return format_duration(value)
     return format_ratio(value) if unit == "share" else format_rate(value)
+
+
+def _clauses(text: str) -> tuple[str, dict[str, str]]:
+    """What stands before ``over TIME`` and ``on SERVER``, and these."""
+    found: dict[str, str] = {}
+    while (match := _LIMITED.fullmatch(text)) is not None:
+        text, word, value = match.groups()
+        if word in found:
+            raise ValueError(f"{word!r} is said twice")
+        found[word] = value
+    return text, found
+
+
+def _window(text: str) -> float:
+    try:
+        window = parse_duration(text)
+    except ValueError as error:
+        raise ValueError(f"over: {error}, got {text[:60]!r}") from None
+    if window < 1:
+        raise ValueError(f"over: a window is at least 1s, got {text!r}")
+    return window
 
 
 def _limit(metric: str, unit: Unit, value: str) -> float:

@@ -25,7 +25,7 @@ def parse_duration(value: object) -> float:
     if isinstance(value, str) and _DURATION_TEXT.fullmatch(value.strip()):
         return sum(float(n) * _DURATION[unit] for n, unit in _DURATION_PART.findall(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"a duration needs a unit, such as {value}s or {value}ms")
+        raise ValueError(f"a duration needs a unit, such as {value:g}s or {value:g}ms")
     raise ValueError("expected a duration such as 500ms, 30s, 2m or 1h30m")
 
 

@@ -4,9 +4,10 @@
     python -m tests.benchmarks.load_omission --quick
 
 The truth is computed, not measured: each intended moment, and when a server that freezes at those
-moments answers it after 5 ms. The server's own record shows which part of the difference is that
-server's: it has to catch up after a freeze. Beside it a closed loop, which coordinates with the
-server: it has few requests in the freeze, so its percentiles hide it.
+moments answers it after 5 ms. The server never sleeps but when it is frozen, so that it answers
+after 5 ms and not after waking up; its own record shows which part of the difference is that
+server's all the same: it has to catch up after a freeze. Beside it a closed loop, which
+coordinates with the server: it has few requests in the freeze, so its percentiles hide it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def opened(rate: float, seconds: float, uvloop: bool) -> tuple[list[float], ...]
     """Truth, the server's own record, response and service of an open loop."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        Far("exact", delay=DELAY, freeze=FREEZE, every=EVERY, core=0) as far,
+        Far("exact", delay=DELAY, freeze=FREEZE, every=EVERY, eager=True, core=0) as far,
     ):
         setup = setup_for(far, work=body_work(BODY_BYTES), max_in_flight=5000)
         with Generator(setup, uvloop=uvloop, core=1) as generator:
@@ -89,7 +90,7 @@ def opened(rate: float, seconds: float, uvloop: bool) -> tuple[list[float], ...]
 
 def closed(clients: int, seconds: float, uvloop: bool) -> list[float]:
     """What a closed loop measures."""
-    with Far("exact", delay=DELAY, freeze=FREEZE, every=EVERY, core=0) as far:
+    with Far("exact", delay=DELAY, freeze=FREEZE, every=EVERY, eager=True, core=0) as far:
         setup = setup_for(far, work=body_work(BODY_BYTES))
         with Generator(setup, uvloop=uvloop, core=1) as generator:
             driven = generator.run(Phase(name="closed", concurrency=clients, duration=seconds))

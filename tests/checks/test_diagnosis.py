@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from msgspec import structs
+
 from opsconsole.checks import diagnose
 from opsconsole.daemon import DaemonState, DaemonStatus
 from opsconsole.fleet import Counters, Failure, Figures, ServerState, Snapshot
-from opsconsole.profile import Server, ServiceLevel
+from opsconsole.profile import Server, ServiceLevel, Tls
 
 SERVER = Server(name="a", url="http://127.0.0.1:1", service_level=ServiceLevel(0.5, 0.99))
 
@@ -37,6 +39,14 @@ def test_a_stopped_daemon_is_said_once() -> None:
     assert diagnose(SERVER, None, Figures(), foreign)[0].why == "port 1 is held by nginx"
 
 
+def test_what_a_killed_tuning_left_is_said_of_a_healthy_server() -> None:
+    left = structs.replace(
+        daemon(DaemonState.RUNNING), left_behind="a tuning was killed", remedy="do that"
+    )
+    (found,) = diagnose(SERVER, snapshot(), Figures(), left)
+    assert (found.why, found.suggestion) == ("a tuning was killed", "do that")
+
+
 def test_every_problem_has_a_why_and_a_try() -> None:
     sick = snapshot(
         ServerState.DEGRADED, detail="3 forwards failed", metrics_failure=Failure.NOT_JSON,
@@ -53,7 +63,13 @@ def test_a_certificate_that_is_not_trusted_can_be() -> None:
         ServerState.DOWN, failure=Failure.TLS, detail="certificate: self-signed certificate"
     )
     (found,) = diagnose(SERVER, untrusted, Figures(), None)
-    assert "SSL_CERT_FILE" in found.suggestion
+    assert "tls: {ca: FILE}" in found.suggestion
+
+
+def test_a_certificate_that_nobody_checks_is_said_of_a_server_that_is_well() -> None:
+    trusting = structs.replace(SERVER, url="https://h:1", tls=Tls(verify=False))
+    (found,) = diagnose(trusting, snapshot(), Figures(), None)
+    assert "not checked" in found.why
 
 
 def test_absent_numbers_accuse_nobody() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.daemon.identity import identify
 from tests.certificates import Certificate, make_certificate
-from tests.daemon.bed import Daemon, clean_up
+from tests.daemon.bed import Daemon, clean_up, until
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,8 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
     code = "import time\nwhile True: time.sleep(3600)"
     with subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True) as process:
         try:
+            # Popen returns when the program is being loaded: it has no command line for a moment.
+            until("the stranger has begun", lambda: identify(process.pid))
             yield process
             assert process.poll() is None, "the stranger was signalled"
         finally:

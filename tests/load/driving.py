@@ -182,7 +182,7 @@ class Generator:
         self._environment = os.environ | (environment or {})
         self._buffer = bytearray()
         self._first = 0
-        self._at: list[int] = []
+        self._begun = Begin(phases=(), first=0, at=0)
 
     def __enter__(self) -> Generator:
         with on_core(self._core):
@@ -266,13 +266,16 @@ class Generator:
     def begin(self, *phases: Phase, at: int = 0) -> int:
         """Begin phases at ``at`` (time.monotonic_ns), soon by default; returns when."""
         at = at or time.monotonic_ns() + round(START * 1e9)
-        self.send(Begin(phases=phases, first=self._first, at=at))
+        self._begun = Begin(phases=phases, first=self._first, at=at)
+        self.send(self._begun)
         self._first += len(phases)
-        self._at.append(at)
         return at
 
     def collect(self, deadline: float = DEADLINE) -> Driven:
-        """Sum up the frames until the phases have ended; each is to follow within ``deadline``."""
+        """Sum up the frames until the phases have ended; each is to follow within ``deadline``.
+
+        There are fewer parts than phases when a Stop came before the last of them began.
+        """
         parts: dict[int, Part] = {}
         examples: dict[str, str] = {}
         while True:
@@ -287,14 +290,13 @@ class Generator:
                     for kind, text in message.examples.items():
                         examples.setdefault(kind, text)
                 case PhasesEnded():
-                    first = self._first - len(message.spans)
                     found = []
-                    for number, (begin, end) in enumerate(message.spans, first):
+                    for number, (begin, end) in enumerate(message.spans, self._begun.first):
                         part = parts.pop(number, Part())
                         part.begin, part.end = begin, end
                         found.append(part)
                     assert not parts, f"frames of unknown phases: {sorted(parts)}"
-                    return Driven(self._at[-1], found, examples)
+                    return Driven(self._begun.at, found, examples)
                 case Broken():
                     raise GeneratorError(message.text)
                 case Ready():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from opsconsole.errors import UsageError
-from opsconsole.load import compare as compare_module
+from opsconsole.load import bootstrap
 from opsconsole.load.compare import Change, compare, worse_than
 from opsconsole.load.judge import measure
 from opsconsole.load.plan import Phase, Plan
@@ -75,7 +75,7 @@ def verdicts(base: Run, new: Run, **kwargs: object) -> dict[str, str]:
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for a rate of mistakes, and quicker."""
-    monkeypatch.setattr(compare_module, "RESAMPLES", 400)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 400)
 
 
 @pytest.mark.usefixtures("few_resamples")
@@ -128,9 +128,9 @@ def test_the_numbers_are_those_of_the_measured_phases() -> None:
 
 def test_the_interval_agrees_with_merging_every_resample() -> None:
     # The columns and the bisection are a short way to what merged histograms would say.
-    side = compare_module._Side(run("a", failing=0.01, seconds=20), [1])
+    side = bootstrap.Side(run("a", failing=0.01, seconds=20), [1])
     side.cut([5])
-    metric = compare_module._Percentile("p90", side)
+    metric = bootstrap.Percentile("p90", side)
     rng = random.Random(1)
     for _ in range(50):
         places = [rng.random() for _ in range(5)]
@@ -217,7 +217,7 @@ def test_any_two_runs_can_be_compared(
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare_module, "RESAMPLES", 100)
+        patch.setattr(bootstrap, "RESAMPLES", 100)
         there = compare(of("a", first), of("b", second))
         back = compare(of("b", second), of("a", first))
     opposite = {"better": "worse", "worse": "better", "no difference": "no difference"}
@@ -262,6 +262,9 @@ def test_what_must_not_be_compared_is_refused() -> None:
             compare(base, base, metrics=(metric,))
     with pytest.raises(UsageError, match="level"):
         compare(base, base, level=95)
+    base.interventions = ["3s: paused"]
+    with pytest.raises(UsageError, match=r"run-a was changed by hand .*\(3s: paused\)"):
+        compare(base, run("d"))
 
 
 def test_what_else_differs_is_told() -> None:

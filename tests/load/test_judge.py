@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsconsole.errors import UsageError
 from opsconsole.load import judge
 from opsconsole.load.histogram import Histogram
-from opsconsole.load.plan import Phase
+from opsconsole.load.plan import Phase, Plan
 from opsconsole.load.records import Client, PhaseResult, Totals
 from opsconsole.profile import Server, ServiceLevel
 from opsconsole.profile.threshold import METRICS, parse_threshold
@@ -126,15 +127,49 @@ def test_all_servers_are_judged_together_and_in_the_order_of_the_thresholds() ->
     assert (rate.observed, rate.passed, rate.limit) == (10.0, True, 10.0)
 
 
-def test_the_strictest_promise_counts() -> None:
-    def server(level: ServiceLevel) -> Server:
-        return Server(name="a", url="http://127.0.0.1:1", service_level=level)
+def test_every_server_keeps_its_own_promise() -> None:
+    def server(name: str, level: ServiceLevel) -> Server:
+        return Server(name=name, url="http://127.0.0.1:1", service_level=level)
 
-    assert judge.default_thresholds([server(ServiceLevel())]) == []
-    both = [ServiceLevel(p95=0.5, success_rate=0.99), ServiceLevel(p95=0.25, success_rate=0.995)]
-    found = judge.default_thresholds(map(server, both))
-    assert [t.text for t in found] == ["p95 <= 250ms", "success_rate >= 99.5%"]
+    one = server("a", ServiceLevel(p95=0.5, success_rate=0.99))
+    assert judge.default_thresholds([server("a", ServiceLevel())]) == []
+    assert [t.text for t in judge.default_thresholds([one])] == [
+        "p95 <= 500ms", "success_rate >= 99%",
+    ]  # fmt: skip
+    found = judge.default_thresholds([one, server("b", ServiceLevel(p95=0.25))])
+    assert [t.text for t in found] == [
+        "p95 <= 500ms on a", "success_rate >= 99% on a", "p95 <= 250ms on b",
+    ]  # fmt: skip
     assert [parse_threshold(t.text) for t in found] == found
+    result = PhaseResult(
+        phase=Phase(name="m"),
+        seconds=2.0,
+        totals={"a": totals([400_000_000] * 10), "b": totals([300_000_000] * 10)},
+        client=Client(),
+    )
+    judged = judge.judge(result, found)
+    assert [one.passed for one in judged] == [True, True, False]
+    assert judged[2].server == "b"
+    assert judged[2].observed == pytest.approx(0.3, rel=0.004)
+
+
+def test_a_server_of_which_nothing_is_known_is_not_judged_by_the_others() -> None:
+    measured = totals([1_000_000] * 10)
+    [lone] = judge.judge_totals(measured, 1.0, [parse_threshold("p95 < 1s on a")])
+    assert (lone.observed, lone.passed) == (None, False)
+    [known] = judge.judge_totals({"a": measured}, 1.0, [parse_threshold("p95 < 1s on a")])
+    assert known.passed
+    [other] = judge.judge_totals({"b": measured}, 1.0, [parse_threshold("p95 < 1s on a")])
+    assert other.observed is None
+
+
+def test_a_plan_may_only_name_servers_that_it_loads() -> None:
+    server = Server(name="one", url="http://127.0.0.1:1")
+    plan = Plan(name="p", mode="load", thresholds=("p95 < 1s on oen",))
+    with pytest.raises(UsageError, match=r"'oen' is not loaded.*did you mean 'one'"):
+        judge.thresholds_of(plan, [server])
+    kept = Plan(name="p", mode="load", thresholds=("p95 < 1s over 30s on one",))
+    assert [t.window for t in judge.thresholds_of(kept, [server])] == [30.0]
 
 
 def test_values_have_units() -> None:
@@ -142,7 +177,7 @@ def test_values_have_units() -> None:
     assert judge.show("p95", math.inf) == "∞"
     assert judge.show("service.p95", None) == "—"
     assert judge.show("goodput", 240.0) == "240/s"
-    assert judge.show("success_rate", 1.0) == "100 %"
-    assert judge.show("success_rate", 0.99996) == "99.996 %"
-    assert judge.show("error_rate", 0.0) == "0 %"
-    assert judge.show("error_rate", 0.041) == "4.1 %"
+    assert judge.show("success_rate", 1.0) == "100%"
+    assert judge.show("success_rate", 0.99996) == "99.996%"
+    assert judge.show("error_rate", 0.0) == "0%"
+    assert judge.show("error_rate", 0.041) == "4.1%"

@@ -8,10 +8,10 @@ import pytest
 
 from opsconsole import profile as profiles
 from opsconsole.errors import UsageError
+from opsconsole.load import option_values, plans
 from opsconsole.load import plan as contract
-from opsconsole.load import plans
 from opsconsole.load.modes import NUMBERS, plan_for
-from opsconsole.load.plan import Abort, Lengths, Phase, Plan
+from opsconsole.load.plan import Abort, Lengths, Phase, Plan, Search
 from opsconsole.profile import loads
 from tests.profile.test_loads import ALL, HEAD
 from tests.profile.test_profile import write
@@ -26,10 +26,7 @@ def only(plan: Plan) -> Phase:
     return phase
 
 
-def test_profile_and_plan_know_the_same_words() -> None:
-    assert loads.LoadMode.__args__ == contract.MODES  # type: ignore[attr-defined]
-    assert loads.LoadDialect.__args__ == contract.DIALECTS  # type: ignore[attr-defined]
-    assert contract.Arrivals.__args__ == loads.LoadArrivals.__args__  # type: ignore[attr-defined]
+def test_every_mode_has_its_numbers_and_its_keys() -> None:
     assert set(NUMBERS) == set(contract.MODES) == set(loads.MODE_KEYS)
 
 
@@ -82,6 +79,16 @@ def test_other_defaults() -> None:
     search = plan_for("search", rate=20, duration="5s", warmup="1s").search
     assert search is not None
     assert (search.start, search.duration, search.warmup, search.arrivals) == (20, 5, 1, "poisson")
+
+
+def test_the_bounds_of_a_search_and_the_thought_of_a_stress_test() -> None:
+    plan = plan_for("search", tolerance="5%", most="600/m", confirm=4)
+    assert plan.search == Search(start=4.0, tolerance=0.05, most=10.0, confirm=4)
+    plan = plan_for("stress", think="50ms")
+    assert plan.steps is not None
+    assert plan.steps.think == 0.05
+    with pytest.raises(UsageError, match="the mode rate has no tolerance"):
+        plan_for("rate", rate=5, tolerance="5%")
 
 
 def test_a_spike_is_its_base_five_times_its_base_and_its_base() -> None:
@@ -193,7 +200,7 @@ def test_replay(tmp_path: Path) -> None:
     phase = only(plan_for("replay", replay=str(bodies), numbers=(9, 3)))
     assert (phase.requests, phase.concurrency) == (9, 3)
     plan = plan_for("replay", replay=str(timed))
-    assert plan.phases == (Phase(name="replay", arrivals="recorded"),)
+    assert plan.phases == (Phase(name="replay", arrivals="recorded", recorded=0.0),)
     assert only(plan_for("replay", replay=str(timed), concurrency=2)).concurrency == 2
     with pytest.raises(UsageError, match="use up recorded"):
         plan_for("replay", replay=str(timed), warmup="1s")
@@ -203,7 +210,7 @@ def test_replay(tmp_path: Path) -> None:
 
 
 def test_the_loads_of_a_profile(tmp_path: Path) -> None:
-    (tmp_path / "day.jsonl").write_text("{}\n")
+    (tmp_path / "day.jsonl").write_text('{"at": 0, "body": {}}\n')
     profile = profiles.load_file(write(tmp_path, HEAD + ALL))
     for name in plans.names(profile):
         plan = plans.find(profile, name)
@@ -216,3 +223,17 @@ def test_the_loads_of_a_profile(tmp_path: Path) -> None:
     assert changed.thresholds == ("p50 < 1s",)
     with pytest.raises(UsageError, match="exclude each other"):
         plans.find(profile, "night", concurrency=4)
+
+
+def test_the_types_of_the_keys_are_evaluated_once() -> None:
+    # A form asks for each key at each keystroke.
+    assert option_values._hints() is option_values._hints()
+
+
+@pytest.mark.parametrize("options", [
+    {"body": "a\udcffb", "dialect": "http", "path": "/x"}, {"model": "\udcff"},
+    {"replay": "/tmp/rp\udcff"}, {"headers": {"X-A": "\udcff"}}, {"thresholds": ("p95 < \udcff",)},
+])  # fmt: skip
+def test_half_a_character_is_a_mistake(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="not Unicode text"):
+        plan_for("load", **options)

@@ -53,11 +53,13 @@ def test_ticks_need_not_be_exact_seconds() -> None:
     assert window.totals().ended == 3
 
 
-def test_a_gap_leaves_the_window_but_not_the_last_tick() -> None:
-    window = Window(5)
+def test_a_gap_in_which_nothing_was_measured_is_no_part_of_a_window() -> None:
+    window = Window(2)
     window.add(tick(0, [1, 2]))
     window.add(tick(60, [3]))
-    assert (window.totals().ended, window.covered, window.full) == (1, 1.0, True)
+    assert (window.totals().ended, window.covered, window.full) == (3, 2.0, True)
+    window.add(tick(61, [4]))
+    assert (window.totals().ended, window.covered, window.full) == (2, 2.0, True)
     lone = Window(0.1)
     lone.add(tick(0, [1]))
     assert lone.totals().ended == 1
@@ -129,3 +131,10 @@ def test_each_abort_counts_for_itself() -> None:
 def test_an_unreadable_threshold_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="abort on: unknown metric"):
         AbortWatch([Abort("p96 < 1s")])
+
+
+def test_one_server_of_several_can_abort() -> None:
+    watch = AbortWatch([Abort("max < 1ms on a", 1.0, 2)])
+    assert feed(watch, [tick(at, [9_000_000]) for at in range(5)]) is not None
+    watch = AbortWatch([Abort("max < 1ms on b", 1.0, 2)])
+    assert feed(watch, [tick(at, [9_000_000]) for at in range(5)]) is None

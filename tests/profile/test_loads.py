@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole import profile as profiles
+from opsconsole.cli.load import load
+from opsconsole.load_words import LATEST, VERBS
 from opsconsole.profile import units
 from opsconsole.profile.loads import MODE_KEYS, LoadDoc, lengths_of, parse_lengths, written
 from tests.profile.test_profile import problems, write
@@ -34,7 +36,7 @@ loads:
     check: 0.1
     path: /v2/rerank
     headers: {X-Tenant: a, X-Number: 5}
-    thresholds: ["p95<500ms", success_rate >= 99%]
+    thresholds: ["p95<500ms", success_rate >= 99%, p99 < 2s over 30s on two]
     abort_on: [{threshold: error_rate < 50%, window: 5s, after: 2}, {threshold: p99 < 5s}]
     timeout: 10s
     upstream_header: X-Upstream
@@ -46,7 +48,8 @@ loads:
   - {name: crowd, mode: spike, stages: [{concurrency: 1, to: 9, duration: 9s}]}
   - {name: yesterday, mode: replay, replay: day.jsonl, arrivals: recorded}
   - {name: ping, mode: rate, rate: 5, dialect: http, path: /health, method: POST, body: "{}"}
-  - {name: most, mode: search, rate: 4, duration: 5s, warmup: 0s}
+  - {name: most, mode: search, rate: 4, duration: 5s, warmup: 0s, tolerance: 5%,
+     most: 600/m, confirm: 3}
 """
 
 
@@ -62,7 +65,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert smoke.document_tokens == "lognormal(70, 0.5)"
     assert (smoke.documents, smoke.query_tokens) == ("20", "4..16")
     assert (smoke.repeat, smoke.check, smoke.think) == (0.5, 0.1, 0.01)
-    assert smoke.thresholds == ("p95 < 500ms", "success_rate >= 99%")
+    assert smoke.thresholds == (
+        "p95 < 500ms", "success_rate >= 99%", "p99 < 2s over 30s on two",
+    )  # fmt: skip
     assert smoke.headers == {"X-Tenant": "a", "X-Number": "5"}
     night, yesterday = profile.load("night"), profile.load("yesterday")
     assert night is not None
@@ -152,7 +157,25 @@ def test_the_schema_knows_the_loads() -> None:
         ("mode: load, thresholds: [p95 < 99%]", "expected a duration"),
         ("mode: load, thresholds: p95 < 1s", "expected a list"),
         ("mode: search, thresholds: [goodput > 5/s]", "sets the rate itself"),
+        ("mode: load, thresholds: [p95 < 1s on two]",
+         "loads[0].thresholds[0]: 'two' is not loaded (known: one)"),
+        ("mode: load, servers: [one, two], thresholds: [p95 < 1s on tow]", "did you mean 'two'?"),
+        ("mode: load, abort_on: [{threshold: p95 < 1s on x}]",
+         "loads[0].abort_on[0].threshold: 'x' is not loaded"),
+        ("mode: load, abort_on: [{threshold: p95 < 1s over 5s}]", "its window is a key of its own"),
+        ("mode: load, thresholds: [p95 < 1s over 5]", "over: expected a duration"),
+        ("mode: search, thresholds: [p95 < 1s over 5s]", "not over a window"),
         ("mode: search, duration: 10ms", "lasts at least 1s"),
+        ("mode: search, tolerance: 0%", "loads[0].tolerance: expected from 1% to 100%"),
+        ("mode: search, tolerance: 10", "expected a share"),
+        ("mode: search, most: 0", "loads[0].most: must be more than 0"),
+        ("mode: search, rate: 50, most: 20", "below the rate that the search starts with"),
+        ("mode: search, confirm: -1", "expected `int` >= 0"),
+        ("mode: search, confirm: 21", "expected `int` <= 20"),
+        ("mode: search, think: 1s", "the mode search has no think"),
+        ("mode: stress, most: 20", "the mode stress has no most (these have: search)"),
+        ("mode: load, documents: 100001", "expected numbers from 1 to 100000"),
+        ("mode: load, documents: ٣", "expected a number"),
         ("mode: load, abort_on: [{threshold: error_rate > 10%}]",
          "did you mean error_rate < 10%?"),
         ("mode: load, abort_on: [{threshold: p95 < 1s, window: 10ms}]", "must be at least 1s"),
@@ -178,6 +201,16 @@ def test_names_are_unique_and_no_modes(tmp_path: Path) -> None:
     assert "'search' is the name of a mode" in found[1]
 
 
+@pytest.mark.parametrize("name", [*VERBS, LATEST])
+def test_what_means_something_else_is_no_name(tmp_path: Path, name: str) -> None:
+    [found] = problems(tmp_path, f"{HEAD}loads:\n  - {{name: {name}, mode: load}}\n")
+    assert found.startswith(f"4: loads[0].name: {name!r} means ")
+
+
+def test_no_verb_of_load_is_left_out() -> None:
+    assert set(VERBS) == set(load.commands)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     loads = "loads:\n  - name: a\n    mode: spike\n    servers: [x]\n    timeout: 0s\n    body: b\n"
     found = problems(tmp_path, HEAD + loads)
@@ -192,7 +225,7 @@ def test_a_mode_with_what_it_needs_is_no_mistake(tmp_path: Path, mode: str) -> N
     assert profiles.load_file(write(tmp_path, text)).loads
 
 
-@given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0, 3))
+@given(st.integers(1, 10**5), st.integers(1, 10**5), st.floats(0, 3))
 def test_lengths_that_are_written_are_read_again(low: int, high: int, sigma: float) -> None:
     assert lengths_of(parse_lengths(low)) == ("fixed", low, 0)
     low, high = sorted((low, high))

@@ -128,6 +128,8 @@ def test_mistakes_name_their_line_and_what_was_expected(
         ("[{name: a, url: 'http://localhost:1', daemon: {}}, "
          "{name: b, url: 'http://127.0.0.1:1', daemon: {}}]", "is already that of the daemon 'a'"),
         ("[{name: a, url: 'http://elsewhere:1', daemon: {}}]", "a daemon runs on this machine"),
+        ("[{name: a, url: 'unix:/run/a.sock', daemon: {}}]", "a daemon runs on this machine"),
+        ("[{name: a, url: 'unix:a.sock'}]", "is no Unix socket"),
         ("[{name: a, url: 'https://localhost:1', daemon: {}}]",
          "https and TLS_CERT_FILE go together"),
         ("[{name: a, url: 'http://localhost:1', daemon: {env: {TLS_CERT_FILE: /c}}}]",

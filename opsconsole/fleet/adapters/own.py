@@ -75,6 +75,15 @@ class _Process(Struct):
     cpu_seconds: float | None = None
 
 
+class _Total(Struct):
+    sum: float | None = None
+
+
+class _Engine(Struct):
+    batches: float | None = None
+    batch_size: _Total = msgspec.field(default_factory=_Total)
+
+
 class _Metrics(Struct):
     total_requests: float
     successful_requests: float | None = None
@@ -87,6 +96,7 @@ class _Metrics(Struct):
     queue_time: _Sum = msgspec.field(default_factory=_Sum)
     inference_time: _Sum = msgspec.field(default_factory=_Sum)
     cache: _Cache = msgspec.field(default_factory=_Cache)
+    engine: _Engine = msgspec.field(default_factory=_Engine)
     process: _Process = msgspec.field(default_factory=_Process)
 
 
@@ -138,6 +148,8 @@ async def read_counters(client: Client) -> Counters:
         max_queue=metrics.queue.max_queue,
         cache_hits=metrics.cache.hits,
         cache_misses=metrics.cache.misses,
+        batches=metrics.engine.batches,
+        batch_pairs=metrics.engine.batch_size.sum,
         resident_bytes=metrics.process.resident_bytes,
         cpu_seconds=metrics.process.cpu_seconds,
         start_time=metrics.process.start_time,

@@ -24,7 +24,8 @@ from opsconsole.load.summary import (
 
 def as_json(run: Run) -> str:
     """The document. A judged value that is infinite (the rank falls among failed requests) is
-    null in ``observed`` and ``∞`` in ``text``."""
+    null in ``observed`` and ``∞`` in ``text``. Of an invalid run
+    ``passed`` is null: it was not judged."""
     result = run.measured()
     document = {
         "format": 1,
@@ -33,9 +34,16 @@ def as_json(run: Run) -> str:
         "verdict": verdict(run),
         "invalid": run.invalid,
         "stopped": run.stopped,
+        "series": run.series,
+        "interventions": run.interventions,
         "conclusion": run.conclusion,
         "thresholds": [
-            {**msgspec.to_builtins(judged), "text": measure(judged.metric, judged.observed)}
+            {
+                **msgspec.to_builtins(judged),
+                # An invalid run neither keeps nor breaks anything.
+                "passed": None if run.invalid else judged.passed,
+                "text": measure(judged.metric, judged.observed),
+            }
             for judged in run.judgements
         ],
         "summary": summarize(run),
@@ -43,6 +51,7 @@ def as_json(run: Run) -> str:
         "profile": run.profile,
         "fingerprint": run.fingerprint,
         "servers": run.servers,
+        "processes": run.processes,
         "machine": run.machine,
         "version": run.version,
         "measured": None
@@ -96,8 +105,8 @@ def _counts(totals: Totals, seconds: float) -> dict[str, Any]:
         "good": totals.good,
         "failed": failed(totals),
         "success_rate": success(totals),
-        "goodput": totals.good / seconds if seconds > 0 else None,
-        "throughput": totals.ended / seconds if seconds > 0 else None,
+        "goodput": totals.rates(seconds).good,
+        "throughput": totals.rates(seconds).answered,
         "pairs": totals.pairs,
         "bytes_out": totals.bytes_out,
         "bytes_in": totals.bytes_in,
@@ -139,6 +148,7 @@ def _client(client: Client) -> dict[str, Any]:
     return {
         "due": client.due,
         "dropped": client.dropped,
+        "retried": client.retried,
         "in_flight": client.in_flight,
         "cpu": client.cpu,
         "late_p99": client.late.percentile(99),

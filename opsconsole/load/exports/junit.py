@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from opsconsole.load.records import Judgement, Run
-from opsconsole.load.summary import failed, measure, sentence, span, verdict
+from opsconsole.load.summary import failed, nothing_held, seen, sentence, span, verdict
 from opsconsole.text import clean_line
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -14,16 +14,19 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def as_junit(run: Run) -> str:
     """The file. An INVALID run is an error of the case ``run``, and its thresholds are skipped:
-    they were not judged; a run that was stopped is a failure of it."""
+    they were not judged; a run that was stopped, or in which nothing held, is a failure of it."""
     result = run.measured()
     seconds = f"{result.seconds if result else 0.0:.3f}"
     invalid = verdict(run) == "invalid"
+    failure = f"stopped: {run.stopped}" if run.stopped else nothing_held(run)
+    if failure and run.conclusion is not None:
+        failure += f"; {run.conclusion.text}"
     suite = ElementTree.Element(
         "testsuite",
         name=_safe(f"opsconsole load {run.plan.name}"),
         tests=str(1 + len(run.judgements)),
         failures=str(
-            int(bool(run.stopped) and not invalid)
+            int(bool(failure) and not invalid)
             + (0 if invalid else sum(not judged.passed for judged in run.judgements))
         ),
         errors=str(int(invalid)),
@@ -43,8 +46,8 @@ def as_junit(run: Run) -> str:
         ElementTree.SubElement(case, "error", message=_safe(run.invalid[0])).text = _safe(
             "INVALID\n" + "\n".join(f"- {reason}" for reason in run.invalid)
         )
-    elif run.stopped:
-        ElementTree.SubElement(case, "failure", message=_safe(f"stopped: {run.stopped}"))
+    elif failure:
+        ElementTree.SubElement(case, "failure", message=_safe(failure))
     ElementTree.SubElement(case, "system-out").text = _safe(_facts(run))
     for judged in run.judgements:
         case = _case(suite, run, judged.threshold, "0.000")
@@ -73,7 +76,7 @@ def _case(suite: ElementTree.Element, run: Run, name: str, seconds: str) -> Elem
 def _seen(judged: Judgement) -> str:
     if judged.observed is None:
         return f"{judged.threshold}: nothing to measure"
-    return f"{judged.metric} was {measure(judged.metric, judged.observed)}"
+    return f"{judged.metric} was {seen(judged)}"
 
 
 def _facts(run: Run) -> str:

@@ -11,7 +11,16 @@ from opsconsole.load.summary import failed
 from opsconsole.text import clean_line
 
 _PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
-_SAMPLES = ("waiting", "active", "inference_ms", "queue_ms", "cache_hits", "state")
+_SAMPLES = (
+    "waiting",
+    "active",
+    "inference_ms",
+    "queue_ms",
+    "batch_pairs",
+    "gpu",
+    "cache_hits",
+    "state",
+)
 _HEAD = (
     "at", "seconds", "phase", "measured", "sent", "ended", "good", "failed", "pairs", "goodput",
     "bytes_out", "bytes_in",
@@ -56,7 +65,7 @@ def _row(run: Run, tick: Tick, names: list[str], kinds: list[str]) -> list[objec
         totals.good,
         failed(totals),
         totals.pairs,
-        f"{totals.good / tick.seconds:.3f}" if tick.seconds > 0 else "",
+        f"{rate:.3f}" if (rate := totals.rates(tick.seconds).good) is not None else "",
         totals.bytes_out,
         totals.bytes_in,
     ]

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from opsconsole import figures
+from opsconsole.load import run_tables
 from opsconsole.load.records import Run
 from opsconsole.load.summary import (
-    errors_of,
+    by_hand,
     failed,
-    latencies,
     law,
-    measure,
     moment,
     per_second,
-    percent_name,
     sentence,
     share,
     span,
     success,
-    took,
     verdict,
 )
+from opsconsole.load.tables import Table
 from opsconsole.text import clean_line
 
 _ICONS = {"passed": "✅", "failed": "❌", "invalid": "⚠️", "stopped": "⚠️", "measured": "ℹ️"}
@@ -42,46 +38,34 @@ def as_markdown(run: Run) -> str:
     lines += [f"- {_escape(reason)}" for reason in run.invalid] + ([""] if run.invalid else [])
     if run.stopped:
         lines += [f"Stopped: {_escape(run.stopped)}", ""]
+    if run.interventions:
+        lines += [f"Changed by hand: {_escape(by_hand(run))}", ""]
     if run.conclusion is not None:
         lines += [_escape(run.conclusion.text), ""]
     if run.judgements:
-        rows = [
-            [
-                "✅" if judged.passed else "❌",
-                _escape(judged.threshold),
-                measure(judged.metric, judged.observed)
-                if judged.observed is not None
-                else "nothing to measure",
-            ]
-            for judged in run.judgements
-        ]
-        lines += _table(["", "threshold", "measured"], rows, left=2)
+        icons = ["❔" if run.invalid else "✅" if one.passed else "❌" for one in run.judgements]
+        judged = run_tables.thresholds(run)
+        marked = [(icon, *row[:2]) for icon, row in zip(icons, judged.rows, strict=True)]
+        lines += _table(Table(head=("", *judged.head[:2]), rows=tuple(marked), words=(0, 1, 2)))
     if result is not None:
         totals = result.all()
-        rate = per_second(totals.good / result.seconds) if result.seconds > 0 else figures.DASH
+        rate = per_second(totals.rates(result.seconds).good)
         lines += [
             f"**{rate}/s good**, {totals.ended:,} requests in {span(result.seconds)}, "
             f"{share(success(totals))} good, {failed(totals):,} failed"
             + (f", {result.client.dropped:,} dropped" if result.client.dropped else ""),
             "",
         ]
-        rows = []
-        for name, histogram in latencies(totals, result.client):
-            values = [took(value) for value in histogram.percentiles(_PERCENTS)]
-            rows.append([name, *values, took(histogram.maximum)])
-        if rows:
-            lines += _table(["", *(percent_name(p) for p in _PERCENTS), "max"], rows)
-        if len(result.totals) > 1:
-            rows = []
-            for name, one in result.totals.items():
-                quantiles = [took(value) for value in one.response.percentiles((50, 95, 99))]
-                rows.append([_escape(name), f"{one.ended:,}", *quantiles, f"{failed(one):,}"])
-            lines += _table(["server", "ended", "p50", "p95", "p99", "failed"], rows)
-        kinds = errors_of(totals, run.examples)
-        if kinds:
-            rows = [[f"{n:,}", _escape(kind), _escape(text)] for kind, n, text in kinds[:10]]
-            lines += ["<details><summary>Errors</summary>", ""]
-            lines += [*_table(["count", "kind", "example"], rows, left=3), "</details>", ""]
+        lines += _table(run_tables.percentiles(result, _PERCENTS))
+        lines += _table(run_tables.phases(run.phases))
+        lines += _table(run_tables.servers(result))
+        unchecked = [name for name, facts in run.servers.items() if facts.certificate]
+        if unchecked:
+            lines += [f"Certificate not checked: {_escape(', '.join(unchecked))}", ""]
+        lines += _table(run_tables.reported(run))
+        lines += _table(run_tables.upstreams(totals))
+        if wrong := _table(run_tables.errors(run, result)):
+            lines += ["<details><summary>Errors</summary>", "", *wrong, "</details>", ""]
     lines.append(
         f"<sub>{_escape(run.plan.mode + how)} · {moment(run.at)} · {_escape(run.id)} · "
         f"plan {run.fingerprint[:8]}</sub>"
@@ -89,9 +73,13 @@ def as_markdown(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    rule = ["---" if i < left else "---:" for i in range(len(head))]
-    return [*(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)), ""]
+def _table(table: Table) -> list[str]:
+    """The table and a line after it; nothing without rows."""
+    if not table.rows:
+        return []
+    rule = ("---" if i in table.words else "---:" for i in range(len(table.head)))
+    rows = [table.head, tuple(rule), *(map(_escape, row) for row in table.rows)]
+    return [*(f"| {' | '.join(cells)} |" for cells in rows), ""]
 
 
 def _escape(text: str) -> str:

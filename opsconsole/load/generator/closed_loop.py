@@ -95,6 +95,7 @@ class ClosedLoop:
         """Send nothing more."""
         if not self._over:
             self._over = True
+            self.recorder.resume(now)
             self._timer.close()
             self._course.over(now)
 
@@ -106,11 +107,13 @@ class ClosedLoop:
             self._wanted = part_of(control.concurrency, sending.share, sending.shares)
         if control.paused and not self._paused_at:
             self._paused_at = now
+            self.recorder.pause(now)
             self._timer.cancel()
         elif control.paused is False and self._paused_at:
             if self._end:
                 self._end += now - self._paused_at
                 self._timer.at(self._end)
             self._paused_at = 0
+            self.recorder.resume(now)
         if not self._paused_at:
             self._spawn()

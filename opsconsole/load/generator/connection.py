@@ -6,6 +6,7 @@ This is the hot path. Callbacks, not futures; the time is taken before anything 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -16,7 +17,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
 
-from opsconsole.load.generator.failures import KEPT_BODY, example_of, kind_of, kind_of_status
+from opsconsole.load.generator.failures import (
+    KEPT_BODY,
+    example_of,
+    kind_of,
+    kind_of_status,
+    words_of,
+)
 from opsconsole.load.generator.recording import Recorder, Tally
 from opsconsole.load.work import Prepared
 
@@ -349,16 +356,23 @@ class Connection(asyncio.Protocol):
         else:
             self._fail("timeout", "the answer did not end in time")
 
-    def cut(self) -> None:
-        """The run ends before the request does."""
-        self._fail("unfinished", "still in flight when the run was stopped")
+    def cut(self, *, forgive: bool) -> None:
+        """The run ends before the request does. Forgiven, it has no outcome."""
+        if not forgive:
+            self._fail("unfinished", "still in flight when the run was stopped")
+            return
+        sender = self.sender
+        assert sender is not None
+        self.abandon()
+        sender.recorder.open_requests -= 1
+        sender.freed(wait=False)
 
     def not_made(self, error: OSError, ours: str | None) -> None:
         """The connection could not be made; ``ours``: the kind, when it is this machine's fault."""
         if self.sender is None:
             return
         if ours is None:
-            self._fail(kind_of(error), str(error) or type(error).__name__, wait=True)
+            self._fail(kind_of(error), words_of(error), wait=True)
             return
         sender, tally = self.sender, self._tally
         self.abandon()
@@ -380,7 +394,8 @@ class Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is not None:
             if self.sock is not None and self.sock.fileno() >= 0 and not self.pool.local:
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                with contextlib.suppress(OSError):  # macOS refuses where the peer has reset it
+                    self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             transport.abort()
         elif self.task is not None:
             self.task.cancel()

@@ -28,6 +28,7 @@ class Sending:
     shares: int
     max_in_flight: int
     seed: int
+    secrets: tuple[str, ...] = ()
     _turn: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,15 +41,24 @@ class Sending:
 
 
 class Course:
-    """The phases of one Begin. ``done`` is called when the last request has ended."""
+    """The phases of one Begin. ``done`` is called when the last request has ended, ``begun`` when
+    the first is about to be sent."""
 
-    def __init__(self, sending: Sending, begin: Begin, done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sending: Sending,
+        begin: Begin,
+        done: Callable[[], None],
+        begun: Callable[[], None] = lambda: None,
+    ) -> None:
         self.sending = sending
         self.recorders: list[Recorder] = []
         self.spans: list[tuple[int, int]] = []
+        self.ends: list[int] = []
         self._phases = begin.phases
         self._first = begin.first
         self._at = begin.at
+        self._begun = begun
         self._done: Callable[[], None] | None = done
         self._running: ClosedLoop | OpenLoop | None = None
         self._stopping = False
@@ -64,8 +74,14 @@ class Course:
             self._settled()
             return
         phase = self._phases[number]
+        if not number:
+            self._begun()
         recorder = Recorder(
-            self._first + number, self.sending.names, is_open=phase.is_open, begin=self._at
+            self._first + number,
+            self.sending.names,
+            is_open=phase.is_open,
+            begin=self._at,
+            secrets=self.sending.secrets,
         )
         self.recorders.append(recorder)
         kind = OpenLoop if phase.is_open else ClosedLoop
@@ -76,8 +92,10 @@ class Course:
 
     def over(self, now: int) -> None:
         """The running phase's sending is over."""
-        self.recorders[-1].over = True
-        self.spans.append((self._at, now))
+        recorder = self.recorders[-1]
+        recorder.close()
+        self.spans.append((self._at, now - recorder.paused))
+        self.ends.append(now)
         self._at = now
         # Not from within: the next phase may begin, and end, in the callback of an answer.
         self.sending.loop.call_soon(self._next)
@@ -106,17 +124,17 @@ class Course:
             self._early.append(control)
 
     def stop(self, stop: Stop, now: int) -> None:
-        """Send nothing more; what is in flight may end in time."""
+        """Send nothing more; what is in flight may end in time. A second one can shorten it."""
+        self.sending.loop.call_later(max(0.0, stop.grace), self._cut, stop.forgive)
         if self._stopping:
             return
         self._stopping = True
         self._timer.cancel()
-        self.sending.loop.call_later(max(0.0, stop.grace), self._cut)
         if self._running is not None and len(self.spans) < len(self.recorders):
             self._running.stop(now)
         else:
             self.sending.loop.call_soon(self._next)
 
-    def _cut(self) -> None:
+    def _cut(self, forgive: bool) -> None:
         if self._done is not None:
-            self.sending.flight.cut()
+            self.sending.flight.cut(forgive=forgive)

@@ -6,9 +6,14 @@ import errno
 import re
 import socket
 import ssl
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
+from opsconsole import trust
+from opsconsole.load.messages import Setup
+from opsconsole.load.secrecy import SHORTEST, secrets_in
 from opsconsole.text import clean_line
 
 KINDS = 50
@@ -23,7 +28,6 @@ _OURS = {
     errno.ENFILE: "no files",
     errno.ENOBUFS: "no memory",
     errno.ENOMEM: "no memory",
-    errno.EADDRNOTAVAIL: "no ports",
 }
 _UNREACHABLE = {
     errno.EHOSTUNREACH,
@@ -37,10 +41,29 @@ _UNREACHABLE = {
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 
 
+class NoPortLeft(OSError):
+    """This machine has no local port left for one more connection to that address."""
+
+
+def can_be_sent_to(family: int, where: Any) -> bool:
+    """Whether this machine has an address to send from to ``where``. To connect fails alike
+    (EADDRNOTAVAIL) where it has none and where it has no port left; a datagram's port is of
+    another kind. Nothing is sent."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(where)
+    except OSError as error:
+        # Its own ports used up: an address it has.
+        return error.errno == errno.EAGAIN
+    return True
+
+
 def our_failure(error: OSError) -> str | None:
     """The kind of a failure of this machine, None when it is not."""
     if isinstance(error, socket.gaierror | ssl.SSLError):
         return None
+    if isinstance(error, NoPortLeft):
+        return "no ports"
     return _OURS.get(error.errno or 0)
 
 
@@ -59,6 +82,13 @@ def kind_of(error: OSError) -> str:
     if error.errno in _UNREACHABLE:
         return "unreachable"
     return clean_line(error.strerror or type(error).__name__, 60)
+
+
+def words_of(error: OSError) -> str:
+    """What an error says, and what can be done where that is known."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not trusted: {error.verify_message} ({trust.HINT}, or --ca FILE)"
+    return str(error) or type(error).__name__
 
 
 def kind_of_status(status: int, body: bytes) -> str:
@@ -91,6 +121,24 @@ def _type_of(body: bytes) -> str:
 
 
 def example_of(status: int, body: bytes) -> str:
-    """An answer in one line."""
-    text = body[: 4 * EXAMPLE].decode("utf-8", "replace")
-    return clean_line(f"{status} {text}".strip(), EXAMPLE)
+    """An answer's beginning, as it came."""
+    return f"{status} {body[: 4 * EXAMPLE].decode('utf-8', 'replace')}".strip()
+
+
+def secrets_of(setup: Setup) -> tuple[str, ...]:
+    """What is sent and must not be kept; see :func:`~opsconsole.load.secrecy.secrets_in`."""
+    found = set(secrets_in(setup.work.headers, setup.work.path))
+    for target in setup.targets:
+        found.update(secrets_in(target.headers))
+    return tuple(sorted((s for s in found if len(s) >= SHORTEST), key=len, reverse=True))
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with stars for each secret, or the beginning of one at its end, where it was cut."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+        for length in range(min(len(secret) - 1, len(text)), 5, -1):
+            if text.endswith(secret[:length]):
+                text = text[:-length] + "***"
+                break
+    return text

@@ -153,6 +153,7 @@ class OpenLoop:
         """Send nothing more."""
         if not self._over:
             self._over = True
+            self.recorder.resume(now)
             self._timer.close()
             self._course.over(now)
 
@@ -161,6 +162,7 @@ class OpenLoop:
         now = monotonic_ns()
         if control.paused and not self._paused_at:
             self._paused_at = now
+            self.recorder.pause(now)
             self._timer.cancel()
         elif control.paused is False and self._paused_at:
             shift = now - self._paused_at
@@ -170,6 +172,7 @@ class OpenLoop:
             if self._next < _NEVER:
                 self._next += shift
             self._paused_at = 0
+            self.recorder.resume(now)
         if control.rate is not None and self._slope is not None:
             self._origin = self._paused_at or now
             self._follow(Slope(control.rate, control.rate, 0.0))

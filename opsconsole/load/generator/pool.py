@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from time import monotonic_ns
 from typing import Any
 
+from opsconsole import trust
 from opsconsole.load.generator.connection import Connection, Sender, TracingConnection
-from opsconsole.load.generator.failures import our_failure
+from opsconsole.load.generator.failures import NoPortLeft, can_be_sent_to, our_failure
 from opsconsole.load.messages import Target
 from opsconsole.load.work import Prepared
 
 RESOLVE_EVERY = 10.0
 """Seconds after which a name is looked up again, when connections are made."""
+AWAY = 50_000_000
+"""Nanoseconds by which a timer may be late before nothing is concluded from it."""
+READING = 20_000_000
+"""Nanoseconds for reading what came meanwhile."""
 FULL_WAIT = 0.001
 """Seconds between attempts at a Unix socket whose backlog is full: it gives no other notice."""
 
@@ -29,10 +35,18 @@ class Flight:
         self.busy: dict[Connection, None] = {}
         self._loop = loop
         self._timeout = max(1, int(timeout * 1e9))
-        loop.call_later(timeout, self._sweep)
+        self._wait(int(timeout * 1e9))
+
+    def _wait(self, nanoseconds: int) -> None:
+        self._due = monotonic_ns() + nanoseconds
+        self._loop.call_later(nanoseconds / 1e9, self._sweep)
 
     def _sweep(self) -> None:
         now = monotonic_ns()
+        if now - self._due > AWAY:
+            # This process stood still: answers lie unread, and they were not late.
+            self._wait(READING)
+            return
         oldest = now
         while self.busy:
             connection = next(iter(self.busy))
@@ -41,12 +55,12 @@ class Flight:
                 break
             connection.timed_out()
         # What is sent later cannot be due before: one timer does for all.
-        self._loop.call_later(max(oldest + self._timeout - now, 1_000_000) / 1e9, self._sweep)
+        self._wait(max(oldest + self._timeout - now, 1_000_000))
 
-    def cut(self) -> None:
-        """Give up what is in flight. It had its time to end in: not to count it would flatter."""
+    def cut(self, *, forgive: bool) -> None:
+        """Give up what is in flight; see :class:`~opsconsole.load.messages.Stop`."""
         for connection in list(self.busy):
-            connection.cut()
+            connection.cut(forgive=forgive)
 
 
 class Pool:
@@ -59,7 +73,6 @@ class Pool:
         target: Target,
         number: int,
         *,
-        check_tls: bool,
         upstream_header: str,
         bodiless: bool,
     ) -> None:
@@ -67,7 +80,7 @@ class Pool:
         self.flight = flight
         self.number = number
         self.idle: dict[Connection, None] = {}
-        self.tls = _tls_context(check_tls) if target.tls else None
+        self.tls = _tls_context(target) if target.tls else None
         self.local = bool(target.unix)
         self.bodiless = bodiless
         self.upstream_header = upstream_header.lower().encode()
@@ -78,7 +91,6 @@ class Pool:
         self._resolved = -RESOLVE_EVERY
         self._resolving: asyncio.Task[None] | None = None
         self._no_address: OSError = socket.gaierror("not looked up yet")
-        self._has_connected = False
 
     def start(self, prepared: Prepared, intended: int, now: int, sender: Sender) -> None:
         """Send over the connection used last, else over a new one; never waits for one."""
@@ -95,6 +107,8 @@ class Pool:
 
     def retry(self, connection: Connection) -> None:
         """Send again over a connection that is new, and so cannot be stale."""
+        if connection.sender is not None:
+            connection.sender.recorder.retried += 1
         other = self._kind(self)
         connection.hand_over(other)
         other.task = self.loop.create_task(self._connect(other))
@@ -110,12 +124,7 @@ class Pool:
                 server_hostname=self._host if self.tls else None,
             )
         except OSError as error:  # ssl.SSLError and socket.gaierror are such
-            ours = our_failure(error)
-            if ours == "no ports" and not self._has_connected:
-                ours = None  # no such address family here, rather
-            connection.not_made(error, ours)
-        else:
-            self._has_connected = True
+            connection.not_made(error, our_failure(error))
         finally:
             connection.task = None
 
@@ -137,6 +146,9 @@ class Pool:
                 await self.loop.sock_connect(sock, where)
             except OSError as error:
                 sock.close()
+                if error.errno == errno.EADDRNOTAVAIL and can_be_sent_to(family, where):
+                    # Another address would fail for another reason, and hide this one.
+                    raise NoPortLeft(error.errno, error.strerror) from None
                 failure = error
             except BaseException:
                 sock.close()
@@ -187,11 +199,8 @@ class Pool:
             self._resolving = None
 
 
-def _tls_context(check: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not check:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+def _tls_context(target: Target) -> ssl.SSLContext:
+    context = trust.context(target.ca, verify=target.check_tls)
     with contextlib.suppress(NotImplementedError):
         context.set_alpn_protocols(["http/1.1"])
     return context

@@ -10,17 +10,20 @@ import resource
 import signal
 import sys
 import traceback
-from time import monotonic_ns, process_time_ns
+from time import monotonic_ns
 from typing import Any, NoReturn
 
 import msgspec
 
-from opsconsole.errors import OpsError
+from opsconsole.errors import OpsError, UsageError
 from opsconsole.load.generator.course import Course, Sending
+from opsconsole.load.generator.failures import secrets_of
+from opsconsole.load.generator.heartbeat import Heartbeat
 from opsconsole.load.generator.pool import Flight, Pool
 from opsconsole.load.messages import (
     FRAME,
     HEADER_BYTES,
+    Alive,
     Begin,
     Broken,
     Control,
@@ -48,8 +51,7 @@ class Generator(asyncio.Protocol):
         self._data = bytearray()
         self._sending: Sending | None = None
         self._course: Course | None = None
-        self._wall = monotonic_ns()
-        self._busy = process_time_ns()
+        self._heartbeat = Heartbeat(loop)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -77,7 +79,7 @@ class Generator(asyncio.Protocol):
             except msgspec.DecodeError as error:
                 self.broken(f"a message of the console is none: {error}")
             except OpsError as error:
-                self.broken(str(error))
+                self.broken(str(error), usage=isinstance(error, UsageError))
 
     def connection_lost(self, exc: Exception | None) -> None:
         os._exit(0)  # the console is gone: nobody to tell, and nothing to keep
@@ -108,7 +110,6 @@ class Generator(asyncio.Protocol):
                 flight,
                 target,
                 number,
-                check_tls=setup.check_tls,
                 upstream_header=setup.upstream_header,
                 bodiless=setup.work.dialect == "http" and setup.work.method.upper() == "HEAD",
             )
@@ -124,6 +125,7 @@ class Generator(asyncio.Protocol):
             shares=setup.shares,
             max_in_flight=max(1, -(-setup.max_in_flight // setup.shares)),
             seed=setup.work.seed,
+            secrets=secrets_of(setup),
         )
         task = self._loop.create_task(self._ready(requests, pools))
         self._tasks.add(task)
@@ -139,7 +141,6 @@ class Generator(asyncio.Protocol):
         gc.set_threshold(20_000, 20, 50)
         name = type(self._loop).__module__.partition(".")[0]
         self._send(Ready(loop=name, requests=requests.count, size=requests.size))
-        self._wall, self._busy = monotonic_ns(), process_time_ns()
         self._loop.call_later(FRAME, self._tick)
 
     def _begin(self, begin: Begin) -> None:
@@ -152,33 +153,38 @@ class Generator(asyncio.Protocol):
                 self.broken(f"phase {phase.name}: neither a concurrency nor a rate")
             if phase.duration is None and phase.requests is None and phase.arrivals != "recorded":
                 self.broken(f"phase {phase.name}: neither a duration nor a number of requests")
-        self._course = Course(self._sending, begin, self._ended)
+        self._heartbeat.start()
+        self._course = Course(self._sending, begin, self._ended, self._heartbeat.phase)
 
     # To the console.
 
     def _tick(self) -> None:
         self._loop.call_later(FRAME, self._tick)
         # A console that does not read gets longer frames later: nothing piles up here.
-        if self._course is not None and self._writer is not None:
-            if not self._writer.get_write_buffer_size():
-                self._frames(self._course)
-        else:
-            self._wall, self._busy = monotonic_ns(), process_time_ns()
+        if self._course is None or self._writer is None or self._writer.get_write_buffer_size():
+            return
+        if not self._frames(self._course):
+            self._send(Alive())
 
-    def _frames(self, course: Course) -> None:
-        now, busy = monotonic_ns(), process_time_ns()
-        cpu = (busy - self._busy) / max(1, now - self._wall)
-        self._wall, self._busy = now, busy
-        ends = [end for _, end in course.spans]
+    def _frames(self, course: Course) -> bool:
+        """Send what there is; whether there was anything."""
+        now = monotonic_ns()
+        sent = False
+        ends = course.ends
         for place, recorder in enumerate(course.recorders):
             # What comes in after a phase's end belongs to it, but not to its time.
-            frame = recorder.cut(ends[place] if place < len(ends) else now, min(1.0, cpu))
+            frame = recorder.cut(ends[place] if place < len(ends) else now)
             if frame is not None:
+                if recorder is course.recorders[-1]:
+                    self._heartbeat.tell(frame.client)
                 self._send(frame)
+                sent = True
+        return sent
 
     def _ended(self) -> None:
         course, self._course = self._course, None
         assert course is not None
+        self._heartbeat.stop()
         self._frames(course)
         self._send(PhasesEnded(spans=tuple(course.spans)))
 
@@ -186,9 +192,9 @@ class Generator(asyncio.Protocol):
         assert self._writer is not None
         self._writer.write(pack(message))
 
-    def broken(self, text: str) -> NoReturn:
+    def broken(self, text: str, *, usage: bool = False) -> NoReturn:
         """Tell why it cannot go on, and end."""
-        data = pack(Broken(text=clean_line(text, 500)))
+        data = pack(Broken(text=clean_line(text, 500), usage=usage))
         os.set_blocking(self._out, True)
         with contextlib.suppress(OSError):
             while data:
@@ -201,7 +207,7 @@ class Generator(asyncio.Protocol):
         if isinstance(error, OSError):
             return
         if isinstance(error, OpsError):
-            self.broken(str(error))
+            self.broken(str(error), usage=isinstance(error, UsageError))
         if error is not None:
             traceback.print_exception(error)
         self.broken(f"unexpected: {error!r}" if error else f"unexpected: {context.get('message')}")

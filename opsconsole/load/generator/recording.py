@@ -6,10 +6,10 @@ would make the sends after it late.
 
 from __future__ import annotations
 
-from opsconsole.load.generator.failures import EXAMPLE, KINDS
+from opsconsole.load.generator.failures import EXAMPLE, KINDS, redacted
 from opsconsole.load.histogram import Histogram
 from opsconsole.load.messages import Frame
-from opsconsole.load.records import Client, Totals
+from opsconsole.load.records import Client, Totals, answers
 from opsconsole.text import clean_line
 
 SLICE = 128
@@ -26,6 +26,8 @@ class Tally:
         "first",
         "good",
         "is_open",
+        "mark",
+        "outside",
         "pairs",
         "raw_first",
         "raw_late",
@@ -41,10 +43,16 @@ class Tally:
 
     def __init__(self, is_open: bool) -> None:
         self.is_open = is_open
+        self.mark: tuple[int, int, int, int] | None = None
         self.reset()
 
     def reset(self) -> None:
         self.sent = self.good = self.pairs = self.bytes_out = self.bytes_in = 0
+        # Good, ended, pairs and answers that came when the phase's time did not run; and, while it
+        # does not, how many there were when it stopped.
+        self.outside = (0, 0, 0, 0)
+        if self.mark is not None:
+            self.mark = (0, 0, 0, 0)
         self.errors: dict[str, int] = {}
         self.upstreams: dict[str, int] = {}
         # An answer that came in one piece has its first byte at its end: counted once for both.
@@ -67,6 +75,24 @@ class Tally:
                 histogram.record(raw)
                 raw.clear()
 
+    def _so_far(self) -> tuple[int, int, int, int]:
+        ended = self.good + sum(self.errors.values())
+        return self.good, ended, self.pairs, self.good + answers(self.errors)
+
+    def halt(self) -> None:
+        """The phase's time stands still, or is over."""
+        if self.mark is None:
+            self.mark = self._so_far()
+
+    def go_on(self) -> None:
+        """The phase's time runs again."""
+        if self.mark is not None:
+            good, ended, pairs, answered = (
+                now - then + before
+                for now, then, before in zip(self._so_far(), self.mark, self.outside, strict=True)
+            )
+            self.outside, self.mark = (good, ended, pairs, answered), None
+
     def cut(self) -> Totals | None:
         """The totals since the last cut; None when nothing happened."""
         if not (self.sent or self.good or self.errors):
@@ -87,6 +113,16 @@ class Tally:
             service=self.service,
             first_byte=self.first,
         )
+        halted = self.mark is not None
+        self.go_on()
+        (
+            totals.after_good,
+            totals.after_ended,
+            totals.after_pairs,
+            totals.after_answered,
+        ) = self.outside
+        if halted:
+            self.halt()
         self.reset()
         return totals
 
@@ -94,14 +130,23 @@ class Tally:
 class Recorder:
     """One phase. ``open_requests``: how many of its requests are in flight."""
 
-    def __init__(self, number: int, names: tuple[str, ...], *, is_open: bool, begin: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        names: tuple[str, ...],
+        *,
+        is_open: bool,
+        begin: int,
+        secrets: tuple[str, ...] = (),
+    ) -> None:
         self.number = number
+        self._secrets = secrets
         self.names = names
         self.is_open = is_open
         self.tallies = [Tally(is_open) for _ in names]
         self.open_requests = 0
         self.over = False
-        self.due = self.dropped = 0
+        self.due = self.dropped = self.retried = 0
         self.raw_late: list[int] = []
         self.late = Histogram()
         self.failures: dict[str, int] = {}
@@ -109,6 +154,28 @@ class Recorder:
         self._upstreams: set[str] = set()
         self._examples: dict[str, str] = {}
         self._begin = begin
+        self._paused_at = self._idle = self.paused = 0
+
+    def close(self) -> None:
+        """The phase's time is over: nothing more is sent."""
+        self.over = True
+        for tally in self.tallies:
+            tally.halt()
+
+    def pause(self, now: int) -> None:
+        """Nothing is to be sent from now on, until :meth:`resume`."""
+        self._paused_at = now
+        for tally in self.tallies:
+            tally.halt()
+
+    def resume(self, now: int) -> None:
+        """Send again, or end."""
+        if self._paused_at:
+            self._idle += now - self._paused_at
+            self.paused += now - self._paused_at
+            self._paused_at = 0
+            for tally in self.tallies:
+                tally.go_on()
 
     def started(self, target: int, size: int, late: int) -> Tally:
         """A request is sent ``late`` ns after its moment."""
@@ -130,7 +197,7 @@ class Recorder:
         kind = self._known(kind, self._kinds)
         if kind not in self._examples and kind not in tally.errors:
             # The console keeps the first; one a frame is enough.
-            self._examples[kind] = clean_line(example, EXAMPLE)
+            self._examples[kind] = self._told(example)
         tally.errors[kind] = tally.errors.get(kind, 0) + 1
 
     def unsent(self, tally: Tally, size: int, kind: str, example: str) -> None:
@@ -139,50 +206,61 @@ class Recorder:
         tally.sent -= 1
         tally.bytes_out -= size
         self.failures[kind] = self.failures.get(kind, 0) + 1
-        self._examples.setdefault(kind, clean_line(example, EXAMPLE))
+        self._examples.setdefault(kind, self._told(example))
 
     def upstream(self, tally: Tally, name: str) -> None:
         """The server behind the balancer that answered."""
-        name = self._known(clean_line(name, 80), self._upstreams)
+        name = self._known(name, self._upstreams)
         tally.upstreams[name] = tally.upstreams.get(name, 0) + 1
+
+    def _told(self, text: str) -> str:
+        """Foreign text, fit to be kept: a server may repeat the key that it was sent."""
+        return clean_line(redacted(text, self._secrets), EXAMPLE)
 
     def _known(self, name: str, names: set[str]) -> str:
         if name in names:
             return name
+        name = clean_line(redacted(name, self._secrets), 80)
+        if name in names:
+            return name
         if len(names) >= KINDS:
             return "other"
-        name = clean_line(name, 80)
         names.add(name)
         return name
 
-    def cut(self, now: int, cpu: float) -> Frame | None:
+    def cut(self, now: int) -> Frame | None:
         """The frame up to ``now``; None when the phase's sending is over and nothing happened."""
         totals = {}
         for name, tally in zip(self.names, self.tallies, strict=True):
             if (part := tally.cut()) is not None:
                 totals[name] = part
-        if self.over and not (totals or self.due or self.failures):
+        if self.over and not (self._idle or totals or self.due or self.failures):
             return None
         if self.raw_late:
             self.late.record(self.raw_late)
             self.raw_late.clear()
+        if self._paused_at:
+            self.resume(now)
+            self.pause(now)
         frame = Frame(
             phase=self.number,
             begin=self._begin,
             end=max(now, self._begin),
+            paused=self._idle,
             totals=totals,
             client=Client(
                 due=self.due,
                 dropped=self.dropped,
                 in_flight=self.open_requests,
-                cpu=cpu,
                 late=self.late,
                 failures=self.failures,
+                retried=self.retried,
             ),
             examples=self._examples,
         )
         self._begin = frame.end
-        self.due = self.dropped = 0
+        self._idle = 0
+        self.due = self.dropped = self.retried = 0
         self.late = Histogram()
         self.failures = {}
         self._examples = {}

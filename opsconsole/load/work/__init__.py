@@ -1,7 +1,6 @@
 """What a load test sends: bodies for every dialect, made or replayed, and checks of the answers."""
 
 from opsconsole.load.work.checking import Check
-from opsconsole.load.work.lengths import lengths_text, parse_lengths
 from opsconsole.load.work.prepared import Prepared
 from opsconsole.load.work.requests import Requests
 
@@ -9,6 +8,4 @@ __all__ = [
     "Check",
     "Prepared",
     "Requests",
-    "lengths_text",
-    "parse_lengths",
 ]

@@ -6,8 +6,9 @@ import math
 import os
 import stat
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -37,7 +38,13 @@ class _Asked(Struct):
     top_n: int | None = None
 
 
+class _Keys(Struct):
+    body: msgspec.Raw | UnsetType = UNSET
+    at: msgspec.Raw | UnsetType = UNSET
+
+
 _LINE = msgspec.json.Decoder(_Line)
+_KEYS = msgspec.json.Decoder(_Keys)
 _ASKED = msgspec.json.Decoder(_Asked)
 _TEXT = msgspec.json.Decoder(str)
 _ANY = msgspec.json.Decoder(msgspec.Raw)
@@ -51,7 +58,7 @@ class Recording:
         size: Bytes of all bodies.
 
     Raises:
-        OpsError: the file cannot be read; a line is not JSON, is out of order, or has no ``at``
+        UsageError: the file cannot be read; a line is not JSON, is out of order, or has no ``at``
             where others have one.
     """
 
@@ -66,16 +73,10 @@ class Recording:
         self.at: array[float] | None = None
         self.size = 0
         try:
-            # Not blocking: to open a named pipe would wait for its writer for ever.
-            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            if not stat.S_ISREG(os.fstat(self._file).st_mode):
-                os.close(self._file)
-                raise UsageError("it is not a plain file", where=str(self._path))
+            self._file = open_plain(self._path)
             self._index(share, shares)
         except OSError as error:
-            raise OpsError(
-                f"cannot read the requests to replay: {error.strerror}", where=str(self._path)
-            ) from None
+            raise _unreadable(self._path, error) from None
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -111,19 +112,9 @@ class Recording:
         found = timed = 0
         first = last = 0.0
         times: array[float] = array("d")
-        offset = 0
         with os.fdopen(os.dup(self._file), "rb", buffering=1 << 20) as file:
-            number = 0
-            while line := file.readline(MOST_LINE + 1):
-                number += 1
-                start, offset = offset, offset + len(line)
-                if len(line) > MOST_LINE:
-                    raise self._wrong(number, f"longer than {MOST_LINE >> 20} MiB")
-                if number == 1 and line.startswith(b"\xef\xbb\xbf"):
-                    line, start = line[3:], start + 3
-                if not line.strip():
-                    continue
-                body, at = self._read(line, number)
+            for number, start, line in _lines(file, self._path):
+                body, at = _read(line, number, self._path)
                 if at is not None:
                     if timed and at < last:
                         raise self._wrong(
@@ -141,28 +132,8 @@ class Recording:
                     times.append(at - first)
                 self._add(body, start + line.find(body), number)
         if not found:
-            raise OpsError("there is no request in it", where=str(self._path))
+            raise UsageError("there is no request in it", where=str(self._path))
         self.at = times if timed else None
-
-    def _read(self, line: bytes, number: int) -> tuple[bytes, float | None]:
-        """The body's bytes as they stand in the line, and its moment."""
-        stripped = line.strip()
-        at = None
-        try:
-            parsed = _LINE.decode(stripped)
-            body, at = bytes(parsed.body), parsed.at
-        except msgspec.ValidationError:
-            body = stripped  # an object with other keys, or anything else: it is the body itself
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._wrong(number, "it is not JSON") from None
-        if at is not None and not (math.isfinite(at) and abs(at) < 1e12):
-            raise self._wrong(number, "`at` is no number of seconds")
-        try:
-            _ANY.decode(body)
-            body.decode()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._wrong(number, "it is not JSON") from None
-        return body.strip(), at
 
     def _add(self, body: bytes, offset: int, number: int) -> None:
         is_text = body.startswith(b'"')
@@ -197,5 +168,114 @@ class Recording:
             return count, checker(shape, count, count)
         return count, checker(shape, count, min(asked.top_n, count))
 
-    def _wrong(self, number: int, what: str) -> OpsError:
-        return UsageError(what, where=f"{self._path}:{number}")
+    def _wrong(self, number: int, what: str) -> UsageError:
+        return _wrong(self._path, number, what)
+
+
+class Outline(NamedTuple):
+    """A file's number of requests, and the seconds from the first to the last of them; None where
+    the first says no moment."""
+
+    requests: int
+    seconds: float | None
+
+
+def outline(path: Path) -> Outline:
+    """What there is to be replayed; of the lines only the first and the last are looked into.
+
+    Raises:
+        UsageError: the file cannot be read, there is nothing in it, a line is too long, or one of
+            those two is not to be understood.
+    """
+    count = 0
+    at = None
+    last: tuple[int, bytes] | None = None
+    try:
+        with os.fdopen(open_plain(path), "rb", buffering=1 << 20) as file:
+            for number, _, line in _lines(file, path):
+                if not count:
+                    at = _read(line, number, path)[1]
+                count += 1
+                last = number, line
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if last is None:
+        raise UsageError("there is no request in it", where=str(path))
+    end = _read(last[1], last[0], path)[1]
+    if at is None:
+        return Outline(count, None)
+    return Outline(count, None if end is None else max(0.0, end - at))
+
+
+def open_plain(path: Path) -> int:
+    """A descriptor of a plain file.
+
+    Raises:
+        OSError: it cannot be opened.
+        UsageError: it is a device, a pipe, a folder.
+    """
+    # Not blocking: to open a named pipe would wait for its writer for ever.
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise UsageError("it is not a plain file", where=str(path))
+    return file
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """The lines that are not empty: number, offset, bytes."""
+    number = offset = 0
+    while line := file.readline(MOST_LINE + 1):
+        number += 1
+        start, offset = offset, offset + len(line)
+        if len(line) > MOST_LINE:
+            raise _wrong(path, number, f"longer than {MOST_LINE >> 20} MiB")
+        if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+            line, start = line[3:], start + 3
+        if line.strip():
+            yield number, start, line
+
+
+def _read(line: bytes, number: int, path: Path) -> tuple[bytes, float | None]:
+    """The body's bytes as they stand in the line, and its moment."""
+    stripped = line.strip()
+    at = None
+    try:
+        parsed = _LINE.decode(stripped)
+        body, at = bytes(parsed.body), parsed.at
+    except msgspec.ValidationError:
+        _refuse_half(stripped, number, path)
+        body = stripped  # an object with other keys, or anything else: it is the body itself
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _wrong(path, number, "it is not JSON") from None
+    if at is not None and not (math.isfinite(at) and abs(at) < 1e12):
+        raise _wrong(path, number, "`at` is no number of seconds")
+    try:
+        _ANY.decode(body)
+        body.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _wrong(path, number, "it is not JSON") from None
+    return body.strip(), at
+
+
+def _refuse_half(line: bytes, number: int, path: Path) -> None:
+    """Who writes `at` and `body` means a moment and a body."""
+    try:
+        keys = _KEYS.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if keys.body is UNSET or keys.at is UNSET:
+        return
+    try:
+        msgspec.json.decode(keys.at, type=float)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _wrong(path, number, "`at` is no number of seconds") from None
+    raise _wrong(path, number, "`at` and `body` have another key beside them")
+
+
+def _wrong(path: Path, number: int, what: str) -> UsageError:
+    return UsageError(what, where=f"{path}:{number}")
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot be read: {error.strerror}", where=str(path))
