@@ -20,6 +20,7 @@ class Scope(StrEnum):
     SERVER = "server"
     FLEET = "fleet"
     LOGS = "logs"
+    LOAD = "load"
     RERANK = "rerank"
     HOST = "host"
 
@@ -43,6 +44,7 @@ class Action(Struct, frozen=True, kw_only=True):
         label: How the key is shown, when that differs from ``key``.
         mutates: It changes something outside this console; refused when read-only.
         confirm: How it is confirmed, outside production.
+        in_production: How it is confirmed there; None: as :func:`confirmation` has it.
         verb: The command-line verb that does the same.
         footer: Whether the footer shows it (narrow terminals cut from the right).
     """
@@ -55,6 +57,7 @@ class Action(Struct, frozen=True, kw_only=True):
     label: str = ""
     mutates: bool = False
     confirm: Confirm = Confirm.NEVER
+    in_production: Confirm | None = None
     verb: str = ""
     footer: bool = False
 
@@ -81,8 +84,12 @@ ACTIONS: tuple[Action, ...] = (
          "ctrl+r", "^r", mutates=True, confirm=Confirm.YES, verb="restart --rolling"),
     _act("server.logs", "logs", "Follow the log of the marked daemons, or of this one", "l",
          verb="logs", footer=True),
+    _act("server.load", "load test", "Load-test this server, or the marked ones, at once", "L",
+         mutates=True, in_production=Confirm.NAME, verb="load", footer=True),
     _act("server.describe", "describe", "Everything that is known of this server", "enter,d",
          "enter", verb="status --json", footer=True),
+    _act("server.tune", "tune", "Find the settings that serve best, by measuring them", "T",
+         mutates=True, confirm=Confirm.YES, verb="tune --daemon NAME"),
     _act("server.health", "health", "The raw answer of the health route", "y",
          verb="get NAME health"),
     _act("server.metrics", "metrics", "The raw answer of the metrics route", "m",
@@ -115,6 +122,29 @@ ACTIONS: tuple[Action, ...] = (
          footer=True),
     _act("logs.open", "open", "Show any other log file: open PATH"),
     _act("logs.copy", "copy", "Copy the marked lines, or those on screen; over SSH too", "c"),
+    # Load
+    _act("load.start", "start", "Run the load test that is chosen", "S", mutates=True,
+         in_production=Confirm.NAME, verb="load", footer=True),
+    _act("load.pause", "pause", "Send nothing for a while, or go on", "P", mutates=True,
+         in_production=Confirm.NEVER, verb="load", footer=True),
+    _act("load.stop", "stop", "Send nothing more; what is in flight may end", "X", footer=True),
+    _act("load.faster", "more", "A quarter more requests a second, or more clients",
+         "plus", "+", mutates=True, in_production=Confirm.NEVER, verb="load", footer=True),
+    _act("load.slower", "less", "A fifth fewer requests a second, or fewer clients", "minus", "-",
+         mutates=True, in_production=Confirm.NEVER, verb="load", footer=True),
+    _act("load.repeat", "repeat", "Run the same test again", "R", mutates=True,
+         in_production=Confirm.NAME, verb="load", footer=True),
+    _act("load.choose", "tests", "Choose another load test, or a stored run", "n", footer=True),
+    _act("load.report", "report", "The whole report of the run", "o", verb="load show",
+         footer=True),
+    _act("load.baseline", "baseline", "Hold later runs of the same test against this one", "b",
+         verb="load baseline", footer=True),
+    _act("load.compare", "compare", "Compare with the baseline, or with another run", "c",
+         verb="load compare", footer=True),
+    _act("load.export", "export", "Write the run as HTML, JSON, CSV, JUnit, Markdown or HDR log",
+         "e", verb="load export", footer=True),
+    _act("load.delete", "delete", "Delete the stored run", "D", mutates=True, confirm=Confirm.YES,
+         verb="load delete"),
     # Rerank
     _act("rerank.run", "rank", "Rank the documents on every chosen side", "ctrl+r", "^r",
          footer=True, verb="rank"),
@@ -125,9 +155,10 @@ ACTIONS: tuple[Action, ...] = (
     # Everywhere
     _act("console.servers", "Servers", "The fleet in one table", "1"),
     _act("console.logs", "Logs", "The logs of the daemons", "2", verb="logs"),
-    _act("console.rerank", "Rerank", "Rank documents with any server, side by side", "3",
+    _act("console.load", "Load", "Load tests: choose one, watch it, judge it", "3", verb="load"),
+    _act("console.rerank", "Rerank", "Rank documents with any server, side by side", "4",
          verb="rank"),
-    _act("console.host", "Host", "This machine: cores, memory, disks, GPUs", "4", verb="host"),
+    _act("console.host", "Host", "This machine: cores, memory, disks, GPUs", "5", verb="host"),
     _act("console.filter", "filter", "Filter the rows", "slash", "/", footer=True),
     _act("console.command", "command", "Type a command", "colon", ":", footer=True),
     _act("console.help", "help", "Every key and command", "question_mark", "?", footer=True),
@@ -140,7 +171,7 @@ ACTIONS: tuple[Action, ...] = (
     _act("console.redraw", "redraw", "Draw the whole screen again", "ctrl+l", "^l"),
     _act("console.profile", "profile", "Open another profile: profile NAME"),
     _act("console.back", "back", "Close what is open, or go back to Servers", "escape", "esc"),
-    _act("console.quit", "quit", "Leave the console; daemons go on", "q"),
+    _act("console.quit", "quit", "Back to Servers, and from there out; daemons go on", "q"),
 )  # fmt: skip
 
 _BY_ID = {action.id: action for action in ACTIONS}
@@ -165,6 +196,8 @@ def confirmation(action: Action, profile: Profile, targets: int) -> Confirm:
     if not action.mutates:
         return Confirm.NEVER
     if profile.environment == "production":
+        if action.in_production is not None:
+            return action.in_production
         return Confirm.YES if action.confirm is Confirm.NEVER else Confirm.NAME
     if targets > 1 and action.confirm is Confirm.NEVER:
         return Confirm.YES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import signal
 import sys
 import time
@@ -26,15 +27,17 @@ from opsconsole.text import clean_line
 from opsconsole.tui import clipboard
 from opsconsole.tui.ascii_filter import AsciiFilter
 from opsconsole.tui.model import FleetModel
-from opsconsole.tui.operate import OperationEnded, Operator
+from opsconsole.tui.operate import TUNING, OperationEnded, Operator
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.symbols import ASCII, UNICODE, Symbols, detect
 from opsconsole.tui.terminal import write_crash
 from opsconsole.tui.theme import DARK, THEMES
-from opsconsole.tui.widgets.frame import Header
+from opsconsole.tui.widgets.frame import SCREENS, Header
 
 if TYPE_CHECKING:
     from opsconsole.daemon import DaemonStatus
+    from opsconsole.load import Plan
+    from opsconsole.tui.load_desk import LoadDesk
 
 Source = Callable[[Sequence[Server]], AsyncGenerator[Snapshot, None]]
 REDRAW = 0.25
@@ -80,7 +83,7 @@ class ConsoleApp(App[int]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     DEFAULT_MODE = "servers"
-    MODES: ClassVar = {name: _screen(name) for name in ("servers", "logs", "rerank", "host")}
+    MODES: ClassVar = {name: _screen(name) for name in SCREENS}
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(Scope.CONSOLE),
         Binding("ctrl+q", "app.act('console.quit')", show=False, priority=True),
@@ -108,6 +111,7 @@ class ConsoleApp(App[int]):
         self.crash = ""
         self.log_sources: list[str] = []
         self.rank_with: str | None = None
+        self._load_desk: LoadDesk | None = None
         self._start_daemons = start
         self._source = source
         self._drawn = -1
@@ -211,6 +215,54 @@ class ConsoleApp(App[int]):
         self.crash += f"\nthe trace is in {where}" if where else ""
         self._close_messages_no_wait()
 
+    async def on_unmount(self) -> None:
+        if self._load_desk is not None:
+            await self._load_desk.close()
+
+    # Load tests
+
+    @property
+    def load_desk(self) -> LoadDesk:
+        """The load tests of this console; made when it is first asked for."""
+        if self._load_desk is None:
+            from opsconsole.tui.load_desk import LoadDesk  # not before the first paint
+
+            self._load_desk = LoadDesk(self.say)
+        return self._load_desk
+
+    @property
+    def loading(self) -> bool:
+        """Whether a load test is under way."""
+        return self._load_desk is not None and self._load_desk.busy
+
+    @property
+    def under_way(self) -> str:
+        """What would be stopped by leaving, in words; empty when nothing would."""
+        if self.loading:
+            return "a load test"
+        return "a tuning" if TUNING in self.model.busy.values() else ""
+
+    def load_start(self, plan: Plan, action: Action | None = None) -> None:
+        """Ask as the registry wants it asked, then run ``plan`` and show it."""
+        action = action or get("load.start")
+        from opsconsole.tui.plan_words import in_words  # not before the first paint
+
+        if self.under_way:
+            self.say(f"{self.under_way} is under way: stop it first", "warning")
+            return
+        names = plan.servers or tuple(server.name for server in self.profile.servers[:1])
+        servers = [server for server in self.profile.servers if server.name in names]
+        question = f"Load {', '.join(names)}: {plan.name}, {in_words(plan, servers).sends}?"
+        self.operator.confirmed(action, question, lambda: self._load(plan))
+
+    def _load(self, plan: Plan) -> None:
+        try:
+            self.load_desk.start(plan, self.profile)
+        except OpsError as error:
+            self.say(str(error), "error")
+            return
+        self.switch_mode("load")
+
     # Words
 
     def say(self, text: str, severity: str = "information") -> None:
@@ -250,7 +302,12 @@ class ConsoleApp(App[int]):
         name = "do_" + id.replace(".", "_")
         for holder in (self.screen, self):
             if (method := getattr(holder, name, None)) is not None:
-                method(*args)
+                try:
+                    inspect.signature(method).bind(*args)
+                except TypeError:
+                    self.say(f"{action.title} does not take: {' '.join(args)}", "warning")
+                else:
+                    method(*args)
                 return
         where = {Scope.SERVER: "Servers", Scope.FLEET: "Servers"}.get(
             action.scope, str(action.scope).capitalize()
@@ -281,6 +338,9 @@ class ConsoleApp(App[int]):
 
     async def open_profile(self, name: str) -> None:
         """Leave this profile for another; its mistakes leave everything as it is."""
+        if self.under_way:
+            self.say(f"{self.under_way} is under way: stop it first", "warning")
+            return
         try:
             profile = load(name)
         except OpsError as error:
@@ -291,6 +351,7 @@ class ConsoleApp(App[int]):
         self.model = FleetModel(profile)
         self.read_only = self.forced_read_only or profile.environment == "production"
         self.log_sources, self.rank_with = [], None
+        self._load_desk = None
         for mode in list(self._screen_stacks):
             if mode not in ("_default", self.current_mode):
                 await self.remove_mode(mode)
@@ -307,6 +368,9 @@ class ConsoleApp(App[int]):
 
     def do_console_logs(self) -> None:
         self.switch_mode("logs")
+
+    def do_console_load(self) -> None:
+        self.switch_mode("load")
 
     def do_console_rerank(self) -> None:
         self.switch_mode("rerank")
@@ -373,6 +437,9 @@ class ConsoleApp(App[int]):
 
     def do_console_quit(self) -> None:
         if self.current_mode == "servers" or self.current_mode is None:
+            if self.under_way and not self.operator.quit_asked():
+                self.say(f"{self.under_way} is under way; again to stop it and leave", "warning")
+                return
             self.exit()
         else:
             self.switch_mode("servers")

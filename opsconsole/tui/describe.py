@@ -37,7 +37,8 @@ def describe(model: FleetModel, server: Server) -> str:
              else None),
             ("in this state for", ago(now - daemon.since) if daemon.since else None),
             ("restarts", daemon.restarts), ("last exit", daemon.last_exit),
-            ("detail", daemon.detail), ("log", daemon.log),
+            ("detail", daemon.detail), ("left behind", daemon.left_behind),
+            ("log", daemon.log),
         ])  # fmt: skip
     snapshot = model.snapshot(server.name)
     if snapshot is not None:

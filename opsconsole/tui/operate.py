@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from opsconsole.profile import Server
 if TYPE_CHECKING:
     from opsconsole.tui.app import ConsoleApp
 
+TUNING = "tuning"
+"""What a daemon is busy with while its settings are tried."""
 _DOING = {
     "server.start": "starting",
     "server.stop": "stopping",
@@ -55,21 +57,29 @@ class Operator:
             name = daemons[0].name
             self.app.say(f"{name} is already {self.app.model.busy[name]}", "warning")
             return
-        how = confirmation(action, self.app.profile, len(free))
+        names = ", ".join(server.name for server in free)
+        question = f"{action.title} {names}?"
+        if self.app.loading:
+            question += " A load test of this console is under way."
+        self.confirmed(action, question, lambda: self.run(action, free), len(free))
+
+    def confirmed(
+        self, action: Action, question: str, do: Callable[[], None], targets: int = 1
+    ) -> None:
+        """Ask ``question`` as the registry wants it asked, then ``do``."""
+        how = confirmation(action, self.app.profile, targets)
         if how is Confirm.NEVER:
-            self.run(action, free)
+            do()
             return
         from opsconsole.tui.screens.confirm import ConfirmScreen
 
-        names = ", ".join(server.name for server in free)
         typed = self.app.profile.name if how is Confirm.NAME else None
-        screen = ConfirmScreen(f"{action.title} {names}?", action.help, typed)
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.run(action, free)
+                do()
 
-        self.app.push_screen(screen, answered)
+        self.app.push_screen(ConfirmScreen(question, action.help, typed), answered)
 
     def run(self, action: Action, servers: Sequence[Server]) -> None:
         """Run ``action`` in threads and mark the servers as busy meanwhile."""

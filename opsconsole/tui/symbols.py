@@ -66,6 +66,9 @@ def look(
         told = _daemon_look(symbols, daemon, silent)
         if told is not None:
             return told
+    up = snapshot is not None and snapshot.state is ServerState.UP
+    if up and daemon is not None and daemon.left_behind:
+        return Look(symbols.warn, "on trial", "warn")  # with the settings of a killed tuning
     if snapshot is None:
         return Look(symbols.half, "asking", "dim")
     return {

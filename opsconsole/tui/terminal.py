@@ -42,11 +42,13 @@ def guarded_stderr() -> Iterator[None]:
     try:
         yield
     finally:
-        screen.flush()
+        with contextlib.suppress(OSError):  # the terminal is gone, and what it was to show
+            screen.flush()
         os.dup2(saved, 2)
         os.close(saved)
         sys.__stderr__ = original  # type: ignore[misc]
-        screen.close()
+        with contextlib.suppress(OSError):
+            screen.close()
 
 
 def open_log(name: str) -> int:

@@ -24,7 +24,8 @@ def test_ids_are_unique_and_begin_with_their_scope() -> None:
 def test_lower_case_keys_never_change_anything(action: Action) -> None:
     if action.mutates:
         for key in action.key.split(","):
-            assert key.isupper() or key.startswith("ctrl+")
+            # + and - change a load test that is under way, which was asked for.
+            assert key.isupper() or key.startswith("ctrl+") or key in ("plus", "minus")
 
 
 def test_no_key_means_two_things_on_one_screen() -> None:
@@ -53,3 +54,11 @@ def test_production_asks_for_its_name_before_a_server_stops() -> None:
     assert confirmation(start, profile("development"), 3) is Confirm.YES
     assert confirmation(start, profile("production"), 1) is Confirm.YES
     assert confirmation(get("server.logs"), profile("production"), 9) is Confirm.NEVER
+
+
+def test_production_asks_for_its_name_before_it_is_loaded_and_not_again_for_a_change() -> None:
+    for id in ("server.load", "load.start", "load.repeat"):
+        assert confirmation(get(id), profile("development"), 1) is Confirm.NEVER
+        assert confirmation(get(id), profile("production"), 1) is Confirm.NAME
+    for id in ("load.pause", "load.faster", "load.slower", "load.stop"):
+        assert confirmation(get(id), profile("production"), 1) is Confirm.NEVER

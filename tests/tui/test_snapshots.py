@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from opsconsole.tui.app import ConsoleApp
+from tests.load.sample_runs import sample_run
 from tests.tui.fleet import fleet, recording, replay
 from tests.tui.render import screen_text, wait_for
 
@@ -18,6 +19,13 @@ Compare = Callable[..., bool]
 
 def console(now: float, environment: str = "production", **more: Any) -> ConsoleApp:
     return ConsoleApp(fleet(environment), source=replay(recording(60, now - 59)), **more)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder without stored runs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
 
 
 async def settled(pilot: Pilot[Any]) -> None:
@@ -67,6 +75,36 @@ def test_describe(snap_compare: Compare, frozen: float) -> None:
     assert snap_compare(console(frozen), terminal_size=(120, 40), run_before=before)
 
 
+async def loading(pilot: Pilot[Any]) -> None:
+    app = pilot.app
+    assert isinstance(app, ConsoleApp)
+    await settled(pilot)
+    app.load_desk.open(sample_run())
+    await pilot.press("3")
+    await wait_for(pilot, lambda: "FAILED" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda s: f"{s[0]}x{s[1]}")
+def test_load(snap_compare: Compare, frozen: float, size: tuple[int, int], state: Path) -> None:
+    assert snap_compare(console(frozen), terminal_size=size, run_before=loading)
+
+
+def test_load_without_colour(
+    snap_compare: Compare, frozen: float, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(console(frozen), terminal_size=(80, 24), run_before=loading)
+
+
+def test_choosing_a_load_test(snap_compare: Compare, frozen: float, state: Path) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("3")
+        await wait_for(pilot, lambda: "is stored yet" in screen_text(pilot.app))
+
+    assert snap_compare(console(frozen), terminal_size=(80, 24), run_before=before)
+
+
 def test_pictures_are_kept_in_the_repository() -> None:
     folder = Path(__file__).parent / "__snapshots__" / "test_snapshots"
-    assert len(list(folder.glob("*.svg"))) >= 7
+    assert len(list(folder.glob("*.svg"))) >= 11

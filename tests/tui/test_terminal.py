@@ -139,6 +139,34 @@ def test_what_native_code_writes_on_fd_2_does_not_reach_the_screen(
         terminal.close()
 
 
+def test_a_terminal_that_is_gone_costs_no_traceback(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from opsconsole.tui.terminal import guarded_stderr\n"
+        "try:\n"
+        "    with guarded_stderr():\n"
+        "        sys.stdin.read()\n"
+        "        sys.__stderr__.buffer.write(b'x')\n"
+        "except OSError as error:\n"
+        "    said = str(error)\n"
+        "else:\n"
+        "    said = 'nothing'\n"
+        "Path(sys.argv[1]).write_text(said)\n"
+    )
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(said)], stdin=subprocess.PIPE, stdout=slave, stderr=slave,
+        start_new_session=True,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    os.close(slave)
+    os.close(master)
+    process.communicate(timeout=20)
+    assert said.read_text() == "nothing"
+
+
 def test_a_crash_restores_the_terminal_and_tells_no_secrets(
     profile: str, own_folders: Path
 ) -> None:

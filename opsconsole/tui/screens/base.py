@@ -50,6 +50,10 @@ class ConsoleScreen(Screen[None]):
     def show_model(self) -> None:
         """Show what the model holds now; called at most four times a second."""
 
+    def offers(self, action: Action) -> bool:
+        """Whether the footer names ``action`` as things stand."""
+        return True
+
     def on_screen_resume(self) -> None:
         self.console_app.on_screen_shown()
 

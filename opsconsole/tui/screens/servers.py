@@ -181,6 +181,49 @@ class ServersScreen(ConsoleScreen):
         app.rank_with = server.name if server and server.kind == "own" else None
         app.switch_mode("rerank")
 
+    def do_server_load(self, *names: str) -> None:
+        """The profile's first load test, or the one named, or half a minute of four clients.
+
+        Args:
+            names: Of servers, instead of those at hand, and of one load test.
+        """
+        from opsconsole.load import plan_for, plans  # not before the first paint
+
+        app = self.console_app
+        known = plans.names(app.profile)
+        tests = [name for name in names if name in known and app.profile.server(name) is None]
+        rest = [name for name in names if name not in tests]
+        servers = tuple(server.name for server in self._chosen(rest))
+        if not servers:
+            return
+        try:
+            test = (tests or known or [""])[0]
+            plan = plans.find(app.profile, test, servers=servers) if test else None
+            plan = plan or plan_for("load", concurrency=4, duration=30.0, servers=servers)
+        except OpsError as error:
+            app.say(str(error), "error")
+            return
+        app.load_desk.wanted = servers
+        app.load_start(plan, get("server.load"))
+
+    def do_server_tune(self, name: str = "") -> None:
+        app = self.console_app
+        server = app.profile.server(name) if name else self._current()
+        if server is None or server.daemon is None:
+            app.say("only a local daemon can be tuned: its settings are changed", "warning")
+            return
+        if app.under_way:
+            app.say(f"{app.under_way} is under way: stop it first", "warning")
+            return
+
+        def tune() -> None:
+            from opsconsole.tui.screens.tune import TuneScreen  # not before the first paint
+
+            app.push_screen(TuneScreen(server))
+
+        question = f"Tune {server.name}? It is restarted again and again, and put back at the end."
+        app.operator.confirmed(get("server.tune"), question, tune)
+
     def do_server_check(self) -> None:
         marked = sorted(self.table.marked)
         self.console_app.say("checking …")

@@ -18,7 +18,7 @@ from opsconsole.tui.running import console_of
 if TYPE_CHECKING:
     from opsconsole.tui.app import ConsoleApp
 
-SCREENS = ("servers", "logs", "rerank", "host")
+SCREENS = ("servers", "logs", "load", "rerank", "host")
 
 
 class FrameWidget(Widget):
@@ -85,6 +85,8 @@ class Header(FrameWidget):
         else:
             parts.append(("development", dim))
         parts.append(("read-only", alarm) if app.read_only else ("read-write", dim))
+        if app.loading:
+            parts.append((f"{app.symbols.up} load", f"bold {self.color('accent')}"))
         age = app.model.age()
         if age is None:
             parts.append(("no data yet", dim))
@@ -138,7 +140,10 @@ class Footer(FrameWidget):
             everywhere.insert(0, get("console.readonly"))
         taken = {key for action in own for key in action.key.split(",")}
         shown = [*own, *(a for a in everywhere if a.key not in taken)]
-        return [a for a in shown if a.mutates or self.console_app.can(a, self.screen)]
+        offers = getattr(self.screen, "offers", lambda action: True)
+        return [
+            a for a in shown if (a.mutates or self.console_app.can(a, self.screen)) and offers(a)
+        ]
 
     def render(self) -> RenderResult:
         app = self.console_app
