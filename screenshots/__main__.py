@@ -21,6 +21,7 @@ import httpx
 from textual.pilot import Pilot
 
 from opsconsole.daemon import start, stop
+from opsconsole.load import plan_for
 from opsconsole.profile import Profile, load_file
 from opsconsole.tui.app import ConsoleApp
 from tests.tui.conftest import NOON, still_clock
@@ -38,6 +39,10 @@ servers:
   - {{name: reranker-1, url: 'http://127.0.0.1:{0}', daemon: {{}}}}
   - {{name: reranker-2, url: 'http://127.0.0.1:{1}', daemon: {{}}}}
   - {{name: reranker-3, url: 'http://127.0.0.1:{2}', daemon: {{}}}}
+loads:
+  - {{name: smoke, mode: load, requests: 300, concurrency: 10}}
+  - {{name: steady, mode: rate, rate: 20/s, arrivals: poisson, duration: 1m}}
+  - {{name: limit, mode: search, rate: 8/s, duration: 10s}}
 """
 Steps = Callable[[Pilot[Any]], Awaitable[None]]
 
@@ -108,8 +113,23 @@ async def live(profile: Profile) -> None:
         await pilot.press("ctrl+r")
         await wait_for(pilot, shows(pilot, "order"), seconds=60)
 
+    async def load_test(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        assert isinstance(app, ConsoleApp)
+        await wait_for(pilot, shows(pilot, "up"))
+        done.set()  # the other traffic: what is seen is this load
+        plan = plan_for("rate", rate=25, arrivals="poisson", duration=60, documents=2,
+                        servers=[server.name for server in profile.servers])  # fmt: skip
+        app.load_start(plan)
+        await wait_for(pilot, shows(pilot, "44s of 1m"), seconds=80)
+
+    async def choose(pilot: Pilot[Any]) -> None:
+        await pilot.press("3")
+        await wait_for(pilot, shows(pilot, "smoke"))
+        await pilot.pause(1)
+
     async def host(pilot: Pilot[Any]) -> None:
-        await pilot.press("4")
+        await pilot.press("5")
         await pilot.pause(30)
 
     async def help(pilot: Pilot[Any]) -> None:
@@ -118,8 +138,10 @@ async def live(profile: Profile) -> None:
 
     load = asyncio.create_task(traffic())
     try:
-        for name, steps in (("servers", servers), ("logs", logs), ("rerank", rerank),
-                            ("host", host), ("help", help)):  # fmt: skip
+        for name, steps in (
+            ("servers", servers), ("logs", logs), ("rerank", rerank), ("host", host),
+            ("load", load_test), ("load-setup", choose), ("help", help),
+        ):  # fmt: skip
             await shoot(name, ConsoleApp(profile), steps)
     finally:
         done.set()
