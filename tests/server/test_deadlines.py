@@ -41,13 +41,13 @@ def within(server: ServerProcess, timeout: str, body: dict[str, Any]) -> httpx.R
 def test_a_deadline_is_kept_and_once_the_rate_is_known_refused_early(
     narrow: ServerProcess,
 ) -> None:
+    # A small one says nothing about what it can do with a large one.
+    assert within(narrow, "1m", SMALL).status_code == 200
     missed = within(narrow, "400ms", LARGE)
     assert missed.status_code == 504
     assert error_of(missed)["type"] == "deadline_exceeded"
+    # From here on the rate may be known: some of its batches may have been computed.
     until(lambda: narrow.health()["controller"]["active"] == 0, "its place to be free")
-    # A few small ones say nothing about what it can do with large ones.
-    assert within(narrow, "1m", SMALL).status_code == 200
-    assert within(narrow, "400ms", LARGE).status_code == 504
     assert within(narrow, "1m", MEDIUM).status_code == 200
 
     def refused() -> httpx.Response | None:
@@ -59,7 +59,7 @@ def test_a_deadline_is_kept_and_once_the_rate_is_known_refused_early(
     assert "tokens ahead" in error_of(early)["message"]
     assert "retry-after" not in early.headers  # it never fits into so little
     metrics = narrow.metrics()
-    assert metrics["expired_requests"] >= 2
+    assert metrics["expired_requests"] >= 1
     assert metrics["rejected_by_reason"]["deadline_unmeetable"] >= 1
     assert metrics["failed_requests"] == 0
     assert within(narrow, "1m", SMALL).status_code == 200
