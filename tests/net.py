@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,11 +11,27 @@ from contextlib import contextmanager
 Talk = Callable[[socket.socket], None]
 
 
+_chance = random.SystemRandom()  # the common one is seeded by whoever tests with it
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on, a new one with each call.
+
+    Below those that the system chooses from, for connections and for port 0: until it is listened
+    on, nobody else is given it.
+    """
+    while True:
+        port = _chance.randrange(15_000, 32_000)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 def http(body: bytes, *, status: str = "200 OK", kind: str = "application/json") -> bytes:

@@ -23,6 +23,7 @@ class Scope(StrEnum):
     LOAD = "load"
     RERANK = "rerank"
     HOST = "host"
+    TUNE = "tune"
 
 
 class Confirm(StrEnum):
@@ -145,6 +146,13 @@ ACTIONS: tuple[Action, ...] = (
          "e", verb="load export", footer=True),
     _act("load.delete", "delete", "Delete the stored run", "D", mutates=True, confirm=Confirm.YES,
          verb="load delete"),
+    # Tune
+    _act("tune.start", "start", "Restart it with other settings, again and again", "S",
+         mutates=True, confirm=Confirm.YES, verb="tune", footer=True),
+    _act("tune.stop", "stop", "Stop, and put back what was there; the second time at once", "X",
+         footer=True),
+    _act("tune.report", "report", "The whole report of the tuning", "o", footer=True),
+    _act("tune.copy", "copy", "Copy the lines that are recommended", "c", footer=True),
     # Rerank
     _act("rerank.run", "rank", "Rank the documents on every chosen side", "ctrl+r", "^r",
          footer=True, verb="rank"),

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -27,13 +27,14 @@ _WHAT = "failover test"
 RESTORE = "opsconsole load failover --restore"
 
 
-class Started(Struct, frozen=True, kw_only=True):
+class Noted(Struct, frozen=True, kw_only=True):
     """What a daemon ran with: its spec and its variables. ``left_out``: names of those that are
-    not written down, as secrets are not."""
+    not written down, as secrets are not. ``chosen``: what it had measured by itself."""
 
     spec: dict[str, Any]
     environ: dict[str, str]
     left_out: tuple[str, ...] = ()
+    chosen: dict[str, str] = {}
 
 
 class Away(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Away(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     pid: int
     at: float
-    started: dict[str, Started] = {}
+    started: dict[str, Noted] = {}
 
 
 class Journal:
@@ -77,7 +78,7 @@ class Journal:
         """
         self.keep(hold_daemon(folder_of(self._profile, server), _WHAT, server.name))
 
-    def away(self, name: str, started: Started | None = None) -> None:
+    def away(self, name: str, started: Noted | None = None) -> None:
         """Write down that it will be away, and what it runs with, before it is touched.
 
         Raises:
@@ -103,7 +104,7 @@ class Journal:
         with contextlib.suppress(OSError):  # the disk is full: starting it again does no harm
             self._write(self.names, self.started)
 
-    def _write(self, names: tuple[str, ...], started: dict[str, Started]) -> None:
+    def _write(self, names: tuple[str, ...], started: dict[str, Noted]) -> None:
         journal = Away(profile=self._profile.name, names=names, pid=os.getpid(), at=time.time(),
                        started=started)  # fmt: skip
         data = msgspec.json.format(msgspec.json.encode(journal), indent=1)
@@ -140,25 +141,44 @@ def forget(profile: Profile, server: Server) -> None:
                 journal.back(server.name)
 
 
-def remarks(profile: Profile, stopped: Collection[str]) -> list[str]:
-    """A line for each of the ``stopped`` daemons that a failover test has taken away.
+class Remark(NamedTuple):
+    """That a daemon is away. ``remedy``: the command that brings it back; empty where a test is
+    at work, which does that itself."""
 
-    One line says so where the journal cannot be read.
+    name: str
+    why: str
+    remedy: str = ""
+
+
+def told(profile: Profile, stopped: Collection[str]) -> list[Remark]:
+    """Which of the ``stopped`` daemons a failover test has taken away.
+
+    Raises:
+        OpsError: the journal cannot be read.
     """
+    names = [name for name in _read(profile)[0] if name in stopped]
+    if not names:
+        return []
+    if theirs := holder(_lock(profile)):
+        return [Remark(name, f"away for a while: a {theirs}") for name in names]
+    # Read again: a test that ends just now empties it before it lets go of its lock.
+    left = [name for name in _read(profile)[0] if name in names]
+    return [Remark(name, "left away by a failover test", RESTORE) for name in left]
+
+
+def remarks(profile: Profile, stopped: Collection[str]) -> list[str]:
+    """:func:`told` as lines; one that says so where the journal cannot be read."""
     try:
-        names = [name for name in _read(profile)[0] if name in stopped]
-        if not names:
-            return []
-        if theirs := holder(_lock(profile)):
-            return [f"{name}: away for a while: a {theirs}" for name in names]
-        # Read again: a test that ends just now empties it before it lets go of its lock.
-        names = [name for name in _read(profile)[0] if name in names]
+        found = told(profile, stopped)
     except OpsError as error:
         return [str(error)]
-    return [f"{name}: left away by a failover test; back with: {RESTORE}" for name in names]
+    return [
+        f"{name}: {why}; back with: {remedy}" if remedy else f"{name}: {why}"
+        for name, why, remedy in found
+    ]
 
 
-def _read(profile: Profile) -> tuple[tuple[str, ...], dict[str, Started]]:
+def _read(profile: Profile) -> tuple[tuple[str, ...], dict[str, Noted]]:
     path = _path(profile)
     try:
         journal = msgspec.json.decode(path.read_bytes(), type=Away)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from opsconsole.balancer.pool import Pool
+from opsconsole.balancer.pool import BALANCER_HEALTH, Pool
 from opsconsole.balancer.words import comment, quoted, seconds, size
 
 HEADER = "# Written by opsconsole generate nginx"
 UPSTREAM_HEADER = "X-Upstream"
-BALANCER_HEALTH = "/balancer-health"
 KEEPALIVE = 32
 KEEPALIVE_TIMEOUT = 60
 """Below the 75 s of the servers: a connection is closed by the side that would send next."""

@@ -7,8 +7,9 @@ from textwrap import wrap
 
 from opsconsole.balancer.failover_records import Failover, Outage
 from opsconsole.figures import DASH
+from opsconsole.load.measured import measure
 from opsconsole.load.report import plain
-from opsconsole.load.summary import measure, moment, share, span, took
+from opsconsole.load.summary import moment, share, span, took
 from opsconsole.text import clean_line
 
 _VERDICTS = {

@@ -25,6 +25,7 @@ _SURROUNDINGS = (
     "(1: Operation not permitted)",
     "(97: Address family not supported",
     "(99: Cannot assign requested address)",
+    "host not found in upstream",
 )
 """Trouble of whoever asks and where, not of the configuration."""
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from opsconsole.balancer.away import RESTORE, Journal
-from opsconsole.balancer.before import Before, look, recall
+from opsconsole.balancer.before import look, noted, otherwise, recall
 from opsconsole.daemon import DaemonState, start, status
 from opsconsole.daemon.command import folder_of
 from opsconsole.daemon.halt import halt
 from opsconsole.daemon.holding import hold_daemon
 from opsconsole.daemon.identity import Handle, Identity
-from opsconsole.daemon.launch import launch
+from opsconsole.daemon.started import Started
 from opsconsole.daemon.states import ENDED
 from opsconsole.errors import OpsError, UsageError
 from opsconsole.profile import Profile, Server
@@ -32,13 +32,15 @@ def _untold(*_: object) -> None:
 
 
 class OutageNotes:
-    """When what happened to a server, Unix seconds; None: not yet, or not at all."""
+    """When what happened to a server, Unix seconds; None: not yet, or not at all. ``awaited``: its
+    return was waited for to the end."""
 
     def __init__(self, server: str, how: Literal["drained", "killed"], at: float) -> None:
         self.server, self.how, self.at = server, how, at
         self.gone: float | None = None
         self.healthy: float | None = None
         self.by: Literal["its keeper", "opsconsole", ""] = ""
+        self.awaited = False
 
 
 class Drill:
@@ -50,6 +52,7 @@ class Drill:
 
     Attributes:
         not_restored: Those that :meth:`restore` could not bring back, and why.
+        remarks: What is not quite as it was: a server's precision, a secret that is lost.
     """
 
     def __init__(self, profile: Profile, journal: Journal, tell: Tell = _untold) -> None:
@@ -57,8 +60,10 @@ class Drill:
         self._journal = journal
         self._tell = tell
         self._touched: dict[str, Server] = {}
-        self._before: dict[str, Before] = {}
+        self._before: dict[str, Started] = {}
+        self._lost: dict[str, tuple[str, ...]] = {}
         self.not_restored: list[str] = []
+        self.remarks: list[str] = []
 
     @property
     def touched(self) -> bool:
@@ -93,30 +98,36 @@ class Drill:
         there = status(self._profile, server).state is DaemonState.RUNNING
         try:
             if (before := self._had(server)) is None:
-                started = start(self._profile, server)
+                found = start(self._profile, server)
             else:
-                folder = folder_of(self._profile, server)
-                started = launch(folder, before.spec, secrets=before.secrets())
+                found = before.again(folder_of(self._profile, server))
         except OpsError as error:
             self._tell("server.start", server.name, begin, "failed", str(error))
             raise
         if not there:
-            self._tell("server.start", server.name, begin, str(started.state), started.detail)
+            self._tell("server.start", server.name, begin, str(found.state), found.detail)
+            if lost := self._lost.pop(server.name, ()):
+                names = ", ".join(lost)
+                self.remarks.append(f"{server.name}: without {names}: secrets are in no file")
         self._journal.back(server.name)
 
-    def _touch(self, server: Server) -> Before:
+    def _touch(self, server: Server) -> Started:
         before = look(self._profile, server)
-        self._journal.away(server.name, before.told())
+        self._journal.away(server.name, noted(before))
         self._before[server.name] = before
+        if before.unknown:
+            self.remarks.append(
+                f"{server.name}: what it had chosen at its start could not be told: it may have "
+                "chosen otherwise now"
+            )
         self._touched[server.name] = server
         return before
 
-    def _had(self, server: Server) -> Before | None:
+    def _had(self, server: Server) -> Started | None:
         """What it ran with before it was touched; None where nobody knows."""
-        if server.name in self._before:
-            return self._before[server.name]
-        started = self._journal.started.get(server.name)
-        return None if started is None else recall(server, started)
+        if server.name not in self._before and (told := self._journal.started.get(server.name)):
+            self._before[server.name], self._lost[server.name] = recall(self._profile, server, told)
+        return self._before.get(server.name)
 
     def kill(self, server: Server) -> Identity:
         """SIGKILL to the server's process, proved to be it; who it was.
@@ -154,6 +165,8 @@ class Drill:
             seen = status(self._profile, server)
             if seen.state is DaemonState.RUNNING and seen.pid not in (None, killed.pid):
                 self._journal.back(server.name)
+                if remark := otherwise(server, self._before[server.name]):
+                    self.remarks.append(remark)
                 return "its keeper"
             if seen.state in ENDED or seen.state is DaemonState.ORPHANED:
                 break
@@ -193,6 +206,7 @@ def put_back(profile: Profile, journal: Journal, tell: Tell = _untold) -> list[s
             failed.append(error.about(name))
             continue
         done.append(f"{name}: {'it runs already' if there else 'running again'}")
+    done += drill.remarks
     if failed:
         raise OpsError("; ".join([*failed, *done]), where=profile.name, hint=f"then: {RESTORE}")
     return done

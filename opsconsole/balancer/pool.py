@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +33,10 @@ READ_TIMEOUT = 120.0
 TRIES = 2
 MAX_FAILS = 3
 FAIL_TIMEOUT = 10.0
+SHORTEST = 0.001
+"""Seconds, of any time that nginx is told."""
+BALANCER_HEALTH = "/balancer-health"
+_ANY = ("", "*", "0.0.0.0", "[::]")
 _STORES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
            "/etc/ssl/cert.pem")  # fmt: skip
 
@@ -132,8 +138,9 @@ def pool_of(
     peers = []
     for server in servers:
         address = _address(server)
-        if address == place:
-            raise UsageError(f"{server.name} itself listens on {place}", where="--listen")
+        if address == place or _taken(place, address):
+            raise UsageError(f"{server.name} itself listens on {address}", where="--listen",
+                             hint="another port")  # fmt: skip
         peers.append(Peer(server.name, address))
     _distinct(peers)
     parts = {server.name: urlsplit(server.url) for server in servers}
@@ -141,6 +148,11 @@ def pool_of(
     base = _same({name: _base(part, name) for name, part in parts.items()}, "path")
     health = _same({server.name: server.health for server in servers}, "health route")
     tls = scheme == "https"
+    if health == BALANCER_HEALTH:
+        raise UsageError(f"{BALANCER_HEALTH} is the route of nginx itself",
+                         where=f"{servers[0].name}: health")  # fmt: skip
+    if read_timeout is not None and read_timeout < SHORTEST:
+        raise UsageError("nginx takes no less than 1ms", where="--read-timeout")
     if bool(cert) != bool(key):
         raise UsageError("--cert and --key go together")
     return Pool(
@@ -157,11 +169,27 @@ def pool_of(
         cert=quoted(str(Path(cert).absolute()), "--cert") if cert else "",
         key=quoted(str(Path(key).absolute()), "--key") if key else "",
         body_limit=_setting(servers, lambda told: told.max_body_bytes, min, 32 * MIB),
-        connect_timeout=max(server.timeout for server in servers),
+        connect_timeout=max(SHORTEST, *(server.timeout for server in servers)),
         read_timeout=read_timeout or _read_timeout(servers),
         fail_timeout=fail_timeout,
         **options,
     )
+
+
+def _taken(place: str, address: str) -> bool:
+    """Whether who listens at ``place`` on all addresses of this machine would be at ``address``:
+    nginx would ask itself."""
+    host, _, port = place.rpartition(":")
+    theirs, _, theirs_port = address.rpartition(":")
+    if port != theirs_port or host not in _ANY:
+        return False
+    family = socket.AF_INET6 if theirs.startswith("[") else socket.AF_INET
+    if (host == "[::]") is not (family == socket.AF_INET6):
+        return False  # nginx's [::] takes no IPv4
+    with contextlib.suppress(OSError, UnicodeError), socket.socket(family) as probe:
+        probe.bind((theirs.strip("[]"), 0))  # only an address of this machine can be
+        return True
+    return False
 
 
 def _address(server: Server) -> str:

@@ -52,6 +52,8 @@ class Evidence(Struct, kw_only=True):
     not_restored: tuple[str, ...] = ()
     broken: Check | None = None
     """What ended the test early."""
+    remarks: tuple[str, ...] = ()
+    """What is not quite as it was."""
 
 
 def conclude(found: Evidence) -> Failover:
@@ -78,7 +80,7 @@ def conclude(found: Evidence) -> Failover:
     if verdict != "invalid" and not all(check.passed for check in counts):
         verdict = "failed"
     thresholds = tuple(run.judgements)
-    _tell_the_run(run, checks if verdict == "failed" else (), outages)
+    _tell_the_run(found, checks if verdict == "failed" else (), outages)
     if invalid and not run.invalid:
         doubts = [f"the figures are in doubt: {reason}" for reason in invalid]
         told = [run.conclusion.text] if run.conclusion is not None else []
@@ -111,8 +113,9 @@ def _certain(found: Evidence) -> bool:
     return bool(found.broken or found.not_restored)
 
 
-def _tell_the_run(run: Run, checks: Sequence[Check], outages: Sequence[Outage]) -> None:
+def _tell_the_run(found: Evidence, checks: Sequence[Check], outages: Sequence[Outage]) -> None:
     """Its stored verdict is that of the failover, and its conclusion tells how it went."""
+    run = found.run
     run.judgements += [
         Judgement(
             threshold=f"{check.what} ({check.observed})", metric="success_rate", limit=1.0,
@@ -122,11 +125,20 @@ def _tell_the_run(run: Run, checks: Sequence[Check], outages: Sequence[Outage]) 
     ]  # fmt: skip
     if outages:
         told = []
-        for outage in outages:
-            back = "not back" if outage.returned is None else f"back {outage.returned:.1f} s later"
+        for outage, notes in zip(outages, found.outages, strict=True):
+            back = _back(found, outage, notes)
             healthy = "" if outage.healthy is None else f", healthy after {outage.healthy:.1f} s"
             told.append(f"{outage.server} {outage.how}{healthy}, {back}")
         run.conclusion = Conclusion(text="; ".join(told))
+
+
+def _back(found: Evidence, outage: Outage, notes: OutageNotes) -> str:
+    if outage.returned is not None:
+        return f"back {outage.returned:.1f} s later"
+    if notes.awaited or any(each.startswith(f"{outage.server}:") for each in found.not_restored):
+        return "not back"
+    # It was stopped before.
+    return "its return not waited for" if outage.healthy is not None else "started at the end"
 
 
 def _reconsider(run: Run) -> None:
@@ -217,8 +229,10 @@ def _checks(found: Evidence, shares: Sequence[Share], outages: Sequence[Outage])
                 + (": others ask it too" if share.counted > share.answers + slack else ""),
             )
     yield from _header_check(found)
-    for outage in outages:
-        if outage.how == "drained" and outage.gone is not None:
+    for outage, notes in zip(outages, found.outages, strict=True):
+        # What was not waited for, because it was stopped, says nothing.
+        seen = outage.ejected is not None or outage.healthy is not None
+        if outage.how == "drained" and seen:
             yield Check(
                 f"{outage.server} is ejected", outage.ejected is not None,
                 "it is tried again and again" if outage.ejected is None
@@ -229,7 +243,7 @@ def _checks(found: Evidence, shares: Sequence[Share], outages: Sequence[Outage])
                 f"{outage.server} is started by its keeper", outage.by == "its keeper",
                 f"by {outage.by}",
             )  # fmt: skip
-        if outage.healthy is not None:
+        if outage.returned is not None or notes.awaited:
             yield Check(
                 f"{outage.server} returns", outage.returned is not None,
                 f"not within {found.settings.return_within:g} s" if outage.returned is None
@@ -240,7 +254,7 @@ def _checks(found: Evidence, shares: Sequence[Share], outages: Sequence[Outage])
     if found.outages:
         yield Check(
             _RESTORED, not found.not_restored,
-            "; ".join(found.not_restored) or "all run",
+            "; ".join([*(found.not_restored or ["all run"]), *found.remarks]),
         )  # fmt: skip
 
 

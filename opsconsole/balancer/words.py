@@ -128,5 +128,6 @@ def size(amount: int) -> str:
 
 
 def seconds(value: float) -> str:
-    """``30s``, or ``1500ms`` where it is no whole number."""
-    return f"{value:.0f}s" if value == int(value) else f"{value * 1000:.0f}ms"
+    """``30s``, or ``1500ms`` where it is no whole number; never 0, which nginx takes for no limit
+    or for none of it."""
+    return f"{value:.0f}s" if value == int(value) else f"{max(1.0, value * 1000):.0f}ms"

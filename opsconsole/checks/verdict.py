@@ -128,7 +128,7 @@ def _process(server: Server, status: DaemonStatus) -> CheckResult:
     pid = f", pid {status.pid}" if status.pid else ""
     detail = f": {status.remarks}" if status.remarks not in ("", str(status.state)) else ""
     state = states.get(status.state, CheckState.FAIL)
-    if state is CheckState.PASS and status.left_behind:
+    if state is CheckState.PASS and (status.left_behind or status.at_work):
         state = CheckState.WARN
     return CheckResult(
         server=server.name,
@@ -136,7 +136,7 @@ def _process(server: Server, status: DaemonStatus) -> CheckResult:
         state=state,
         observed=f"{status.state}{pid}{detail}",
         expected="running",
-        hint=status.remedy or hints.get(status.state, ""),
+        hint=status.remedy or ("" if status.at_work else hints.get(status.state, "")),
     )
 
 

@@ -19,7 +19,6 @@ from opsconsole.cli.options import (
     unicode_output,
 )
 from opsconsole.daemon import DaemonState, DaemonStatus
-from opsconsole.daemon.states import ALIVE
 from opsconsole.errors import ExitCode, OpsError
 from opsconsole.figures import ago
 from opsconsole.profile import Server
@@ -98,20 +97,20 @@ def restart(names: tuple[str, ...], profile_name: str | None, as_json: bool, rol
 @json_option
 def status(names: tuple[str, ...], profile_name: str | None, as_json: bool) -> int:
     """What the daemons are doing. Exit code 0 when all run, else the worst of them."""
+    from opsconsole.actions.states import stopped, with_away
     from opsconsole.balancer.away import remarks
     from opsconsole.daemon import status as read_status
 
     profile = load_profile(profile_name)
-    found = [read_status(profile, server) for server in choose_daemons(profile, names)]
-    click.echo(_json(found) if as_json else _table(found))
-    for server in choose_daemons(profile, names):
+    servers = choose_daemons(profile, names)
+    found = [read_status(profile, server) for server in servers]
+    click.echo(_json(with_away(profile, found)) if as_json else _table(found))
+    for server in servers:
         if server.is_unchecked:
             click.echo(
                 f"{server.name}: its certificate is not checked (tls: verify: false)", err=True
             )
-    # Who runs, or whose keeper is about to start it, is not away.
-    kept = (*ALIVE, DaemonState.BACKOFF, DaemonState.ORPHANED)
-    for line in remarks(profile, [s.name for s in found if s.state not in kept]):
+    for line in remarks(profile, stopped(found)):
         click.echo(clean_line(line, 400), err=True)
     return worst_exit(found)
 
@@ -125,8 +124,8 @@ def worst_exit(found: Iterable[DaemonStatus]) -> ExitCode:
 
 def _exit(s: DaemonStatus) -> ExitCode:
     code = _EXITS.get(s.state, ExitCode.CRITICAL)
-    # Healthy, but with settings that were on trial, and nobody would start it again.
-    return ExitCode.WARNING if code is ExitCode.OK and s.left_behind else code
+    # Healthy, but with settings that are or were on trial, or about to be taken away.
+    return ExitCode.WARNING if code is ExitCode.OK and (s.left_behind or s.at_work) else code
 
 
 def _each(action: str, names: tuple[str, ...], profile_name: str | None, as_json: bool) -> int:

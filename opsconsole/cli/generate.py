@@ -10,7 +10,7 @@ from opsconsole import paths
 from opsconsole.balancer import config, nginx
 from opsconsole.balancer.pool import FAIL_TIMEOUT, LISTEN, MAX_FAILS, TRIES, Pool, chosen, pool_of
 from opsconsole.balancer.words import comment
-from opsconsole.cli.options import load_profile, profile_option
+from opsconsole.cli.options import load_profile, names_of, profile_option
 from opsconsole.cli.output import check_output, write
 from opsconsole.errors import ExitCode, OpsError, UsageError
 from opsconsole.profile.units import parse_duration
@@ -83,7 +83,7 @@ def nginx_(
     """
     check_output(output)
     profile = load_profile(profile_name)
-    servers = chosen(profile, [name for names_ in names for name in names_.split(",")])
+    servers = chosen(profile, names_of(names))
     pool = pool_of(
         profile, servers, listen=listen, tls_name=tls_name, ca=ca, cert=cert, key=key,
         tries=tries, max_fails=max_fails, streams=stream,

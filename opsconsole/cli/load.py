@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from opsconsole.actions.states import at_work
 from opsconsole.cli import load_delete, load_failover, load_repeat, load_runs
 from opsconsole.cli.interrupts import Interrupts
 from opsconsole.cli.load_options import LOAD_OPTIONS, keys_of, tls_of, tls_options
 from opsconsole.cli.load_watch import drive
-from opsconsole.cli.options import load_profile, profile_option, unicode_output
-from opsconsole.cli.output import check_output
+from opsconsole.cli.options import (
+    load_profile,
+    profile_option,
+    refuse_changes,
+    unicode_output,
+)
+from opsconsole.cli.output import check_output, say
 from opsconsole.errors import ExitCode, OpsError, UsageError
 from opsconsole.load import MODES, LoadRun, Plan, Run, plan_for, report, store
+from opsconsole.load.beside import others
+from opsconsole.load.comparable import differences
 from opsconsole.load.exports import FORMATS, export
+from opsconsole.load.length import LONG, longest
 from opsconsole.load.plans import find, names
+from opsconsole.load.summary import law, span
 from opsconsole.load.targets import as_planned, production_of, profile_of
 from opsconsole.profile import Profile, Tls
 from opsconsole.profile.problems import nearest
+from opsconsole.text import clean_line
 
 
 class _LoadGroup(click.Group):
@@ -33,7 +45,7 @@ class _LoadGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] in self.commands:
             return super().resolve_command(ctx, args)
-        return "", _run, args
+        return clean_line(args[0], 40) if args else "", _run, args
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Modes, or a load test of the profile (options: load MODE --help)"):
@@ -42,7 +54,8 @@ class _LoadGroup(click.Group):
 
 
 @click.group(cls=_LoadGroup, subcommand_metavar="MODE|PLAN [NUMBER]... [OPTIONS]")
-def load() -> None:
+@click.pass_context
+def load(ctx: click.Context) -> None:
     """Load-test servers, and keep what was measured.
 
     \b
@@ -57,9 +70,11 @@ def load() -> None:
 
     Exit codes: 0 every threshold holds, 1 so it does, but the run could not be stored or its
     report not be written, 2 one does not, 3 INVALID (the client was the bottleneck: nothing is
-    said about the server), or a --fail-if-worse cannot be told, 64 usage, 130 interrupted. A run
-    that is interrupted, twice or by a closed terminal too, is stored.
+    said about the server), or nothing could be sent, or a --fail-if-worse cannot be told, 64
+    usage, 130 interrupted. A run that is interrupted, twice or by a closed terminal too, is
+    stored.
     """
+    refuse_changes(ctx, ("list", "show", "compare", "export"))
 
 
 for _command in (load_runs.list_runs, load_runs.show, load_runs.compare_runs, load_runs.export,
@@ -73,9 +88,20 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("what", metavar="MODE|PLAN")
-@click.argument("numbers", nargs=-1, type=float, metavar="[NUMBER]...")
+class _RunCommand(load_runs.JudgingCommand):
+    """Called by the name of what it runs."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece for piece in pieces if piece != _WHAT]
+
+
+_WHAT = "MODE|PLAN"
+
+
+@click.command(cls=_RunCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("what", metavar=_WHAT)
+@click.argument("numbers", nargs=-1, metavar="[NUMBER]...")
 @profile_option
 @_options
 @click.option(
@@ -99,7 +125,7 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("-q", "--quiet", is_flag=True, help="No line of progress.")
 def _run(
     what: str,
-    numbers: tuple[float, ...],
+    numbers: tuple[str, ...],
     profile_name: str | None,
     url: str | None,
     ca: str,
@@ -134,6 +160,11 @@ def _run(
     if limit is not None and times > 1:
         load_repeat.refuse_too_few(len(bases), times)
     load_run = LoadRun(plan, profile)
+    if not against and limit is None and plan.name in MODES:
+        # A plan of the profile is meant to stay what it is; one of options is another each time.
+        bases = [run for run in bases if not any(differences(run.plan, load_run.run.plan))]
+    _say_length(plan, times)
+    _say_others(profile, load_run.servers)
     _ask((production_of(profile) if url else None) or profile, load_run, yes)
     if times > 1:
         return load_repeat.repeat(plan, profile, times, bases=bases, limit=limit, quiet=quiet)
@@ -150,7 +181,7 @@ def _run(
     return load_runs.gravest(code, held)
 
 
-def _plan(profile: Profile, what: str, numbers: tuple[float, ...], keys: dict[str, Any]) -> Plan:
+def _plan(profile: Profile, what: str, numbers: tuple[str, ...], keys: dict[str, Any]) -> Plan:
     if (plan := find(profile, what, numbers=numbers, **keys)) is not None:
         return plan
     if what not in MODES:
@@ -189,14 +220,44 @@ def _bases(
         return []
 
 
+def _say_length(plan: Plan, times: int) -> None:
+    """Who starts eight hours should know before they have begun."""
+    seconds = longest(plan)
+    if seconds is None or seconds * times < LONG:
+        return
+    what = f"{times} runs take" if times > 1 else "this takes"
+    recorded = any(phase.recorded and phase.duration is None for phase in plan.phases)
+    how = "--duration ends it" if recorded else "Ctrl-C ends it"
+    say(f"opsconsole: {what} {span(seconds * times)}; {how} earlier, and what was measured is kept",
+        err=True)  # fmt: skip
+
+
+def _say_others(profile: Profile, names: Sequence[str]) -> None:
+    """Who else loads or tunes these servers now: the figures would be of both."""
+    for server in profile.servers:
+        if server.name not in names:
+            continue
+        told = ""
+        with contextlib.suppress(OpsError):  # of a daemon that could not be run at all
+            told = at_work(profile, server)
+        for pid, plan, _ in () if told else others((server.url,)):
+            told = f"process {pid} runs the load test {plan} on it now"
+        if told:
+            words = clean_line(f"{server.name}: {told}", 200)
+            say(f"opsconsole: {words}; the figures will be of both", err=True)
+
+
 def _ask(profile: Profile, load_run: LoadRun, yes: bool) -> None:
     """Load on production is a decision, which a script says with --yes."""
     if profile.environment != "production" or yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{profile.name} is production", hint="say --yes to load it")
+    plan = load_run.plan
+    laws = [law(phase) for phase in plan.phases if phase.measured]
+    how = ", then ".join(laws[:3]) + ", and more" * (len(laws) > 3) or plan.mode
     servers = ",".join(load_run.servers)
-    typed = click.prompt(f"{profile.name} is PRODUCTION. Type its name to load {servers}")
+    typed = click.prompt(f"{profile.name} is PRODUCTION. Type its name to load {servers} ({how})")
     if typed.strip() != profile.name:
         raise OpsError("not confirmed: nothing was sent")
 

@@ -14,6 +14,7 @@ from opsconsole.errors import ExitCode, OpsError, UsageError
 from opsconsole.load import store
 from opsconsole.load.summary import Summary, moment
 from opsconsole.profile.units import parse_duration
+from opsconsole.text import clean_line
 
 _SHOWN = 10
 
@@ -30,6 +31,9 @@ def delete(
     run: tuple[str, ...], older: str | None, keep: int | None, force: bool, yes: bool
 ) -> int:
     """Delete stored runs: those that are named, or those that --older and --keep both give up.
+
+    A run is named by its id or its beginning: which one is the latest, or the newest of a plan,
+    may have changed since it was looked at.
 
     A baseline stays, unless it is named and --force is said.
     """
@@ -56,13 +60,24 @@ def delete(
 
 
 def _named(words: Iterable[str], force: bool) -> list[Summary]:
-    chosen = {summary.id: summary for summary in map(store.look_up, words)}
+    chosen = {summary.id: summary for summary in map(_by_id, words)}
     kept = store.baselines() & chosen.keys()
     if kept and not force:
         raise UsageError(
             f"{sorted(kept)[0]} is a baseline", hint="make another one the baseline, or say --force"
         )
     return list(chosen.values())
+
+
+def _by_id(word: str) -> Summary:
+    summary = store.look_up(word)
+    if not summary.id.startswith(word):
+        what = "the newest run" if word == "latest" else f"a plan, whose newest run is {summary.id}"
+        raise UsageError(
+            f"a run is deleted by its id, and {clean_line(word, 80)!r} means {what}",
+            hint=f"opsconsole load delete {summary.id}, or --keep N for all but the newest",
+        )
+    return summary
 
 
 def _outdated(runs: Iterable[Summary], older: str | None, keep: int | None) -> list[Summary]:

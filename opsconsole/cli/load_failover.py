@@ -16,16 +16,24 @@ import msgspec
 
 from opsconsole.actions.perform import note
 from opsconsole.balancer import away, nginx
-from opsconsole.balancer.failover import LONGEST, FailoverRun, healthy, require_rate, require_two
+from opsconsole.balancer.failover import LONGEST, FailoverRun
 from opsconsole.balancer.failover_records import Failover, Settings
 from opsconsole.balancer.failover_report import text as report_text
 from opsconsole.balancer.outages import Tell, put_back
 from opsconsole.balancer.pool import MAX_FAILS, TRIES, chosen
+from opsconsole.balancer.preconditions import healthy, require_rate, require_two
 from opsconsole.cli import load_runs
 from opsconsole.cli.interrupts import Interrupts
 from opsconsole.cli.load_watch import clear_line, show_line
-from opsconsole.cli.options import json_option, load_profile, profile_option, unicode_output
+from opsconsole.cli.options import (
+    json_option,
+    load_profile,
+    names_of,
+    profile_option,
+    unicode_output,
+)
 from opsconsole.cli.output import check_output, say
+from opsconsole.cli.suspending import not_suspended
 from opsconsole.errors import ExitCode, OpsError, UsageError
 from opsconsole.load import DIALECTS, Plan, Tick, plan_for
 from opsconsole.profile import Profile, Server
@@ -33,6 +41,7 @@ from opsconsole.profile.units import parse_duration, parse_rate
 from opsconsole.text import clean_line
 
 _THRESHOLDS = ("success_rate > 99%",)
+_NOT_SUSPENDED = "not suspended: a server may be away; Ctrl-C ends the test and brings it back"
 _EXITS = {
     "passed": ExitCode.OK,
     "measured": ExitCode.OK,
@@ -120,7 +129,7 @@ def failover(
     """
     check_output(output)
     profile = load_profile(profile_name)
-    servers = chosen(profile, [name for names_ in names for name in names_.split(",")])
+    servers = chosen(profile, names_of(names))
     journal = click.get_current_context().with_resource(away.begin(profile))
     tell = _audited(profile)
     _put_back(profile, journal, tell, alone=restore)
@@ -253,7 +262,7 @@ async def _watch(run: FailoverRun, interrupts: Interrupts, *, show: bool) -> Non
 
     recent: list[Tick] = []
     try:
-        with interrupts.answered(interrupt):
+        with interrupts.answered(interrupt), not_suspended(_NOT_SUSPENDED):
             async with aclosing(run.ticks()) as ticks:
                 async for tick in ticks:
                     recent.append(tick)

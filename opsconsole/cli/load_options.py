@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from opsconsole.cli.options import names_of
 from opsconsole.errors import UsageError
 from opsconsole.load.plan import DIALECTS
 from opsconsole.profile import Tls
@@ -27,8 +28,8 @@ LOAD_OPTIONS: tuple[Any, ...] = (
     click.option("--most", metavar="N", help="Of a search: the highest rate that it tries."),
     click.option("--confirm", type=int,
                  help="Of a search: probes that confirm what it found. Default: 2."),
-    click.option("-s", "--server", "servers", multiple=True, metavar="NAME",
-                 help="Load this one; repeat for several in turn. Default: the first."),
+    click.option("-s", "--server", "--servers", "servers", multiple=True, metavar="NAME",
+                 help="Load this one; several in turn: repeat it, or a,b. Default: the first."),
     click.option("--documents", metavar="LENGTHS",
                  help="Documents in a request: 10, 5..20, or 'lognormal(10, 0.5)'."),
     click.option("--document-tokens", metavar="LENGTHS", help="Words in a document."),
@@ -103,9 +104,11 @@ def keys_of(options: dict[str, Any]) -> dict[str, Any]:
             raise UsageError("--poisson contradicts --arrivals")
         keys["arrivals"] = "poisson"
     headers = {}
-    for line in keys.pop("headers"):
+    for number, line in enumerate(keys.pop("headers"), 1):
         name, colon, value = line.partition(":")
-        if not colon:
-            raise UsageError(f"{line!r} is no header", where="--header", hint="write NAME: VALUE")
+        if not colon:  # it is not repeated: what is meant to be a header may be a key
+            raise UsageError(f"number {number} has no colon", where="--header",
+                             hint="write NAME: VALUE")  # fmt: skip
         headers[name.strip()] = value.strip()
+    keys["servers"] = names_of(keys["servers"])
     return keys | ({"headers": headers} if headers else {})

@@ -84,7 +84,7 @@ def _line(number: str, run: Run) -> str:
         p50, p95, p99 = totals.response.percentiles((50, 95, 99))
         parts = [
             *parts,
-            f"{per_second(totals.rates(result.seconds).good)}/s",
+            f"{per_second(totals.rates(result.rated).good)}/s",
             f"p50 {took(p50)}  p95 {took(p95)}  p99 {took(p99)}",
             f"{share(success(totals))} good",
         ]

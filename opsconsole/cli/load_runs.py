@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -24,6 +26,7 @@ from opsconsole.load.tables import Table, aligned
 from opsconsole.profile import units
 from opsconsole.text import clean_line
 
+_NUMBER = re.compile(r"\d+(\.\d+)?|\.\d+")
 _VERDICTS = {
     "passed": ExitCode.OK,
     "measured": ExitCode.OK,
@@ -42,6 +45,18 @@ def exit_code(run: Run) -> ExitCode:
         return ExitCode.INTERRUPTED
     code = _VERDICTS[verdict(run)]
     return ExitCode.CRITICAL if code is ExitCode.OK and run.stopped else code
+
+
+class JudgingCommand(click.Command):
+    """2 is its verdict on servers. An error that keeps it from one is none: it says nothing."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OpsError as error:
+            if error.code is ExitCode.CRITICAL:
+                error.code = ExitCode.UNKNOWN
+            raise
 
 
 @click.command("list")
@@ -76,7 +91,7 @@ def _row(summary: Summary, is_baseline: bool) -> tuple[str, ...]:
         clean_line(summary.profile, 30),
         when(summary.at),
         summary.verdict,
-        "baseline" if is_baseline else "",
+        "baseline" if is_baseline else "by hand" if summary.by_hand else "",
         str(summary.requests),
         str(summary.errors),
         per_second(summary.rate),
@@ -99,15 +114,17 @@ def show(run: str) -> int:
 @click.command()
 @click.argument("run", default="latest")
 @click.option(
-    "-f", "--format", "format_", type=click.Choice(list(FORMATS)), default="json",
-    show_default=True, help="Which.",
+    "-f", "--format", "format_", type=click.Choice(list(FORMATS)),
+    help="Which; else by the file's ending, else json.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Into a file."
 )
-def export(run: str, format_: str, output: Path | None) -> int:
+def export(run: str, format_: str | None, output: Path | None) -> int:
     """A run as JSON, CSV (a line a tick), JUnit, Markdown, HTML, or an HdrHistogram log."""
     check_output(output)
+    by_ending = {ending: name for name, ending in FORMATS.items()}
+    format_ = format_ or by_ending.get(output.suffix.lower() if output else "", "json")
     write(exported(store.find(run), format_), output, document=True)
     return ExitCode.OK
 
@@ -147,14 +164,15 @@ def _as_json(value: Sequence[Summary] | Comparison) -> None:
 
 @click.command()
 @click.argument("run", default="latest")
-def baseline(run: str) -> int:
+@click.option("--force", is_flag=True, help="Even one that failed or was stopped.")
+def baseline(run: str, force: bool) -> int:
     """Hold later runs of the same plan against this one."""
-    summary = store.set_baseline(run)
+    summary = store.set_baseline(run, force=force)
     click.echo(f"{summary.id} is the baseline of {summary.plan} in {summary.profile}")
     return ExitCode.OK
 
 
-@click.command("compare")
+@click.command("compare", cls=JudgingCommand)
 @click.argument("base")
 @click.argument("new", default="latest")
 @click.option(
@@ -214,9 +232,10 @@ def share(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return units.parse_ratio(text if "%" in text else float(text))
+        return units.parse_ratio(float(text) if _NUMBER.fullmatch(text) else text)
     except ValueError as error:
-        raise UsageError(f"--fail-if-worse {text!r}: {error}") from None
+        said = clean_line(text, 60)
+        raise UsageError(f"{error}, got {said!r}", where="--fail-if-worse") from None
 
 
 def gate(comparison: Comparison, limit: float | None) -> ExitCode:

@@ -14,15 +14,11 @@ from opsconsole.actions.perform import note
 from opsconsole.cli import load_runs
 from opsconsole.cli.interrupts import Interrupts
 from opsconsole.cli.options import unicode_output
-from opsconsole.cli.output import say
 from opsconsole.errors import ExitCode, OpsError
 from opsconsole.load import LoadRun, Tick, report
 from opsconsole.load.plan import Phase
-from opsconsole.load.summary import span
 from opsconsole.profile import Profile
 
-_LONG = 600.0
-"""Seconds of a recording above which its length is said before it is run."""
 _OUTCOMES = {ExitCode.OK: "done", ExitCode.UNKNOWN: "invalid"}
 
 
@@ -34,10 +30,6 @@ def drive(load_run: LoadRun, profile: Profile, interrupts: Interrupts, *, quiet:
         KeyboardInterrupt: it was interrupted twice before anything was sent.
     """
     begin = time.monotonic()
-    for phase in load_run.plan.phases:
-        if phase.duration is None and (phase.recorded or 0) > _LONG:
-            say(f"opsconsole: the recording is {span(phase.recorded or 0)} long; --duration ends "
-                "it earlier", err=True)  # fmt: skip
     servers = ",".join(load_run.servers)
     try:
         asyncio.run(_watch(load_run, interrupts, show=not quiet and sys.stderr.isatty()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import click
@@ -25,6 +25,28 @@ json_option: Callable[[Any], Any] = click.option(
 def load_profile(name: str | None) -> Profile:
     """The profile named by the verb's own option, or by that of ``opsconsole`` itself."""
     return load(name or click.get_current_context().obj)
+
+
+def refuse_changes(ctx: click.Context, reading: Container[str | None]) -> None:
+    """Keep ``opsconsole --read-only``: of a group's commands only those in ``reading`` may run.
+
+    Raises:
+        UsageError: another one was called.
+    """
+    verb = ctx.invoked_subcommand
+    if ctx.find_root().params.get("read_only") and verb not in reading:
+        command = f"{ctx.command_path} {verb}".strip()
+        raise UsageError(f"{command} acts upon servers or what is stored", where="--read-only")
+
+
+def names_of(values: Iterable[str]) -> tuple[str, ...]:
+    """The names of an option that is repeated, or has commas, or both: ``-s a,b -s c``. A comma
+    alone stays: it names nobody, which is a mistake, and not all servers."""
+    names: list[str] = []
+    for value in values:
+        parts = [part.strip() for part in value.split(",")]
+        names += [part for part in parts if part] or [value]
+    return tuple(names)
 
 
 def choose_daemons(profile: Profile, names: Sequence[str]) -> list[Server]:

@@ -8,7 +8,7 @@ import sys
 import click
 import msgspec
 
-from opsconsole.cli.options import json_option, load_profile, profile_option, table
+from opsconsole.cli.options import json_option, load_profile, names_of, profile_option, table
 from opsconsole.errors import ExitCode, UsageError
 from opsconsole.profile import Server
 from opsconsole.ranking import EMBEDDED, Ranking, rank_embedded, rank_server
@@ -41,6 +41,7 @@ def rank(
     if not texts:
         raise UsageError("there are no documents", hint="give them as arguments or on stdin")
     profile = load_profile(profile_name)
+    names = names_of(names)
     chosen = [s for s in profile.servers if s.kind == "own" and (s.name in names or not names)]
     missing = set(names) - {s.name for s in chosen}
     if missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
+from click.core import ParameterSource
 
 from opsconsole import __version__
 from opsconsole.errors import ExitCode
@@ -30,6 +31,13 @@ VERBS = {
     "backends": ("opsconsole.cli.backends", "backends", "What the model runs on here, compared."),
     "completion": ("opsconsole.cli.completion", "completion", "Print a shell completion script."),
 }
+
+_READING = frozenset(
+    {"status", "logs", "tail", "watch", "get", "rank", "generate", "host", "profile", "audit",
+     "backends", "completion", "load"}
+)  # fmt: skip
+"""What ``--read-only`` leaves; ``load`` looks at its own subcommands."""
+_WITHOUT_COMMAND = ("check", "format_", "servers", "start", "ascii")
 
 
 class LazyGroup(click.Group):
@@ -93,8 +101,13 @@ def root(
     """
     ctx.obj = profile
     if ctx.invoked_subcommand is not None:
-        if check:
-            raise click.UsageError("--check takes no command", ctx)
+        for name in _WITHOUT_COMMAND:
+            if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+                option = {"format_": "format", "servers": "server"}.get(name, name)
+                raise click.UsageError(f"--{option} goes with no command", ctx)
+        from opsconsole.cli.options import refuse_changes
+
+        refuse_changes(ctx, _READING)
         return ExitCode.OK
     if check:
         if start or read_only:

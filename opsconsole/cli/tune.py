@@ -23,6 +23,7 @@ from opsconsole.cli.options import (
     unicode_output,
 )
 from opsconsole.cli.output import check_output, say, write
+from opsconsole.cli.suspending import not_suspended
 from opsconsole.errors import ExitCode, OpsError, UsageError
 from opsconsole.load import plan_for
 from opsconsole.load.plan import Work
@@ -36,10 +37,19 @@ from opsconsole.tuning.ladder import FEWEST_REPETITIONS
 from opsconsole.tuning.report import line, plain, text, words
 from opsconsole.tuning.space import SWEPT, read_values
 
+_NOT_SUSPENDED = (
+    "not suspended: the daemon is on trial; Ctrl-C ends it and puts back what was there"
+)
+
 
 @click.command()
 @profile_option
-@click.option("--daemon", "name", metavar="NAME", help="The daemon; needless where there is one.")
+@click.option(
+    "--daemon",
+    "name",
+    metavar="NAME",
+    help="The daemon; else the only one, after a question on a terminal.",
+)
 @click.option("--restore", metavar="NAME", help="Put back what a killed tuning left behind.")
 @click.option(
     "--goal",
@@ -106,7 +116,7 @@ def tune(
 
     \b
       opsconsole tune --daemon local                 sweep for 10 minutes, recommend
-      opsconsole tune --daemon local --budget 2m --only BATCH_SIZE,DTYPE
+      opsconsole tune --daemon local --budget 4m --only BATCH_SIZE,DTYPE
       opsconsole tune --daemon local --set BATCH_SIZE=8,16,64 --p95 300ms
       opsconsole tune --daemon local --preset batch  a step of the checklist: passed or not
       opsconsole tune --restore local                after a kill -9 of the tuning
@@ -132,6 +142,8 @@ def tune(
         return _restore(profile, restore)
     server = _server(profile, name)
     tuning = Tuning(profile, server, _request(profile, options))
+    if name is None and not yes and sys.stdin.isatty():
+        click.confirm(f"Restart {server.name} again and again, to tune it?", abort=True)
     _ask(profile, server, yes)
 
     begin = time.monotonic()
@@ -278,7 +290,7 @@ async def _run(tuning: Tuning, interrupts: Interrupts, *, show: bool) -> Report:
             with contextlib.suppress(OSError):
                 print("putting back what was there …", file=sys.stderr, flush=True)
 
-    with interrupts.answered(interrupt):
+    with interrupts.answered(interrupt), not_suspended(_NOT_SUSPENDED):
         return await tuning.run(_teller(sys.stderr.isatty()) if show else lambda event: None)
 
 
@@ -335,6 +347,12 @@ def _outcome(report: Report) -> str:
 
 
 def _detail(report: Report) -> str:
-    recommended = report.lines or "keep what is there"
-    what = report.step.name if report.step is not None else recommended
+    found = report.recommendation
+    what = "nothing is recommended"
+    if report.stopped:
+        what = report.stopped
+    elif report.step is not None:
+        what = report.step.name
+    elif found is not None:
+        what = report.lines or "keep what is there"
     return f"{what}; {len(report.trials)} runs; {report.restored}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from opsconsole.checks import FORMATS, CheckResult, as_text, check, exit_code
-from opsconsole.cli.options import unicode_output
+from opsconsole.cli.options import names_of, unicode_output
 from opsconsole.profile import load
 
 
@@ -18,7 +18,7 @@ def run(profile_name: str | None, names: Sequence[str], format_: str, *, ascii: 
     order = [server.name for server in profile.servers]
 
     async def collect() -> list[CheckResult]:
-        return [result async for result in check(profile, names)]
+        return [result async for result in check(profile, names_of(names))]
 
     results = sorted(asyncio.run(collect()), key=lambda r: order.index(r.server))
     if format_ == "text":

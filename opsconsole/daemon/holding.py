@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from opsconsole import paths
@@ -92,4 +93,11 @@ def unwritable(path: str, error: OSError) -> OpsError:
 
 
 def _told(fd: int) -> str:
-    return os.pread(fd, 100, 0).decode("utf-8", "replace").strip() or "test is at work"
+    """The holder's note, for which one that has just taken the lock needs an instant."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        if note := os.pread(fd, 100, 0).decode("utf-8", "replace").strip():
+            return note
+        if time.monotonic() >= deadline:
+            return "test is at work"  # its disk was full
+        time.sleep(0.01)

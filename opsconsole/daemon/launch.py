@@ -33,6 +33,7 @@ def launch(
     wait: bool = True,
     timeout: float | None = None,
     secrets: Mapping[str, str] = _NO_SECRETS,
+    environ: Mapping[str, str] | None = None,
 ) -> DaemonStatus:
     """Make sure that the daemon runs: start it, adopt it, or find it running.
 
@@ -42,6 +43,7 @@ def launch(
         wait: Return when it is ready, not when it has been started.
         timeout: Seconds to wait; by default as long as it has for its start.
         secrets: Variables that it gets beside those of the spec; they are not written down.
+        environ: All other variables that it gets; by default those of this process.
 
     Raises:
         OpsError: its port is taken, it failed, it was not ready in time, or its files cannot be
@@ -50,7 +52,7 @@ def launch(
     try:
         paths.private_dir(Path(folder.path))
         with folder.operation("start", spec.stop_grace + _LOCK_MARGIN):
-            _ensure(folder, spec, secrets)
+            _ensure(folder, spec, {**(os.environ if environ is None else environ), **secrets})
     except OSError as error:
         raise OpsError(
             f"the daemon's files cannot be written: {error.strerror}",
@@ -62,7 +64,7 @@ def launch(
     return inspect(folder, spec.profile, spec.name, spec.host, spec.port)
 
 
-def _ensure(folder: Folder, spec: Spec, secrets: Mapping[str, str]) -> None:
+def _ensure(folder: Folder, spec: Spec, environ: Mapping[str, str]) -> None:
     seen = _settled(folder, spec)
     if seen.kept:
         state, detail = judge(seen)
@@ -76,12 +78,12 @@ def _ensure(folder: Folder, spec: Spec, secrets: Mapping[str, str]) -> None:
     if seen.server is Presence.UNKNOWN:
         raise OpsError(judge(seen)[1], where=spec.name, hint="end it yourself if it is the server")
     if seen.server is Presence.SAME:
-        _adopt(folder, spec, secrets)
+        _adopt(folder, spec, environ)
         return
     _sweep(folder, spec, seen)
     ports.require_free(spec.name, spec.env.get("HOST", spec.host), spec.port, folder.log)
     folder.write_spec(spec)
-    _spawn_keeper(folder, spec, adopt=False, secrets=secrets)
+    _spawn_keeper(folder, spec, adopt=False, environ=environ)
 
 
 def adopt_orphan(folder: Folder, spec: Spec, secrets: Mapping[str, str] = _NO_SECRETS) -> bool:
@@ -92,7 +94,7 @@ def adopt_orphan(folder: Folder, spec: Spec, secrets: Mapping[str, str] = _NO_SE
         seen = look(folder)
         if seen.kept or seen.server is not Presence.SAME:
             return False
-        _adopt(folder, spec, secrets)
+        _adopt(folder, spec, {**os.environ, **secrets})
         return True
 
 
@@ -116,12 +118,12 @@ def _hurry(seen: Sighting) -> None:
             handle.send(signal.SIGUSR1)
 
 
-def _adopt(folder: Folder, spec: Spec, secrets: Mapping[str, str]) -> None:
+def _adopt(folder: Folder, spec: Spec, environ: Mapping[str, str]) -> None:
     try:
         folder.read_spec()
     except (OSError, ValueError):
         folder.write_spec(spec)  # lost; what the profile says now is the best there is
-    _spawn_keeper(folder, spec, adopt=True, secrets=secrets)
+    _spawn_keeper(folder, spec, adopt=True, environ=environ)
 
 
 def _sweep(folder: Folder, spec: Spec, seen: Sighting) -> None:
@@ -135,10 +137,10 @@ def _sweep(folder: Folder, spec: Spec, seen: Sighting) -> None:
         )
 
 
-def _spawn_keeper(folder: Folder, spec: Spec, *, adopt: bool, secrets: Mapping[str, str]) -> None:
+def _spawn_keeper(folder: Folder, spec: Spec, *, adopt: bool, environ: Mapping[str, str]) -> None:
     """Start the keeper; it answers when it keeps, so nothing is guessed.
 
-    The secrets go by its environment, which only its user may read, and from there to each server
+    Secrets go by its environment, which only its user may read, and from there to each server
     that it starts; one that it adopts and finds alive starts again with what it had.
     """
     command = [sys.executable, "-m", "opsconsole.daemon.keeper", folder.path]
@@ -151,7 +153,7 @@ def _spawn_keeper(folder: Folder, spec: Spec, *, adopt: bool, secrets: Mapping[s
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd="/",
-        env=os.environ | secrets,
+        env=environ,
         start_new_session=True,
     ) as process:
         try:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from opsconsole.daemon import ports
 from opsconsole.daemon.command import folder_of
 from opsconsole.daemon.group import remnants
+from opsconsole.daemon.holding import holder, tuning_lock
 from opsconsole.daemon.identity import Identity, Presence, boot_id, presence
 from opsconsole.daemon.leftovers import leftover
 from opsconsole.daemon.states import ALIVE, ENDED, DaemonState
@@ -50,12 +51,15 @@ class DaemonStatus(Struct, frozen=True, kw_only=True):
     """What somebody who was killed left undone, such as a tuning."""
     remedy: str = ""
     """The command that mends that."""
+    at_work: str = ""
+    """Who restarts it again and again now, as in "a tuning is at work: process 1"."""
 
     @property
     def remarks(self) -> str:
-        """What was left behind, and why it is as it is; on one line, empty when all is said."""
+        """What was left behind, who is at work on it, and why it is as it is; on one line, empty
+        when all is said."""
         left = f"{self.left_behind}: {self.remedy}" if self.left_behind else ""
-        return "; ".join(part for part in (left, self.detail) if part)
+        return "; ".join(part for part in (left, self.at_work, self.detail) if part)
 
 
 class Sighting(NamedTuple):
@@ -134,15 +138,16 @@ def inspect(folder: Folder, profile: str, name: str, host: str, port: int) -> Da
     state, detail = judge(seen)
     record = seen.record
     if state in (DaemonState.STOPPED, DaemonState.EXITED) and ports.accepts(host, port):
-        holder = ports.owner(port)
+        owner = ports.owner(port)
         state = DaemonState.FOREIGN
-        detail = f"port {port} is held by {holder or 'a process that is not visible here'}"
+        detail = f"port {port} is held by {owner or 'a process that is not visible here'}"
     there = seen.server is Presence.SAME
     stopping = state is DaemonState.STOPPING
     current = record is not None and record.boot == boot_id()
     running = record is not None and current and (seen.kept or there)
     shown = record if current else None
     left = leftover(folder, name)
+    theirs = holder(tuning_lock(folder))
     return DaemonStatus(
         profile=profile,
         name=name,
@@ -161,6 +166,7 @@ def inspect(folder: Folder, profile: str, name: str, host: str, port: int) -> Da
         survivors=seen.left or (shown.survivors if shown and stopping else []),
         left_behind=left.what if left else "",
         remedy=left.remedy if left else "",
+        at_work=f"a {theirs}" if theirs else "",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opsconsole.fleet.buckets import delta, merge, quantile
+    from opsconsole.fleet.health import health_of
     from opsconsole.fleet.history import Figures, FleetFigures, History, Point, aggregate
     from opsconsole.fleet.http import (
         Answer,
@@ -51,6 +52,7 @@ __all__ = [
     "delta",
     "fetch",
     "header_value",
+    "health_of",
     "merge",
     "poll",
     "quantile",
@@ -58,6 +60,7 @@ __all__ = [
     "watch",
 ]
 _HOMES = {
+    "health": ("health_of",),
     "history": ("Figures", "FleetFigures", "History", "Point", "aggregate"),
     "http": ("Answer", "Client", "FetchError", "client_for", "fetch", "header_value"),
     "poller": ("poll", "watch"),

@@ -29,6 +29,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     successes: float | None = None
     failures: float | None = None
     reject_rate: float | None = None
+    reject_reasons: tuple[tuple[str, float], ...] = ()
+    """(type of the error, refusals a second), the most frequent first."""
     cache_share: float | None = None
     padding_share: float | None = None
     cpu_cores: float | None = None
@@ -110,6 +112,7 @@ class History:
             successes=_grown(start, end, "succeeded"),
             failures=_grown(start, end, "failed", "rejected"),
             reject_rate=_rate(recent, end, "rejected"),
+            reject_reasons=_reasons(recent, end),
             cache_share=_share(
                 _grown(start, end, "cache_hits"), _grown(start, end, "cache_misses")
             ),
@@ -155,6 +158,7 @@ _COUNTERS = (
     "requests", "succeeded", "failed", "rejected", "pairs", "tokens_real", "tokens_padded",
     "cache_hits", "cache_misses", "cpu_seconds",
 )  # fmt: skip
+_REASON = "rejected: "
 
 
 def _advance(last: Totals | None, old: Counters | None, new: Counters, clock: float) -> Totals:
@@ -175,6 +179,13 @@ def _advance(last: Totals | None, old: Counters | None, new: Counters, clock: fl
             before = now
         step = now if restarted or now < before else now - before
         values[name] = values.get(name, 0.0) + step
+    known = old.rejected_by_reason if old is not None else None
+    for reason, now in (new.rejected_by_reason or {}).items():
+        if not now:
+            continue  # there are many reasons, and mostly none of them
+        before = now if known is None else known.get(reason, 0.0)
+        step = now if restarted or now < before else now - before
+        values[_REASON + reason] = values.get(_REASON + reason, 0.0) + step
     latency = new.latency
     if latency is not None:
         base = last.latency if last else None
@@ -198,6 +209,19 @@ def _grown(start: Totals, end: Totals, *names: str) -> float | None:
 def _rate(start: Totals, end: Totals, name: str) -> float | None:
     amount, seconds = _grown(start, end, name), end.clock - start.clock
     return amount / seconds if amount is not None and seconds > 0 else None
+
+
+def _reasons(start: Totals, end: Totals) -> tuple[tuple[str, float], ...]:
+    seconds = end.clock - start.clock
+    grown = {
+        name.removeprefix(_REASON): total - start.values.get(name, 0.0)
+        for name, total in end.values.items()
+        if name.startswith(_REASON)
+    }
+    if seconds <= 0:
+        return ()
+    found = [(reason, amount / seconds) for reason, amount in grown.items() if amount > 0]
+    return tuple(sorted(found, key=lambda one: -one[1]))
 
 
 def _share(part: float | None, rest: float | None) -> float | None:

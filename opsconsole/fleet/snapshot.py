@@ -59,6 +59,8 @@ class Counters(Struct, frozen=True, kw_only=True):
     succeeded: float | None = None
     failed: float | None = None
     rejected: float | None = None
+    rejected_by_reason: dict[str, float] | None = None
+    """The same by the type of the error, such as ``queue_full`` or ``loading``."""
     pairs: float | None = None
     tokens_real: float | None = None
     tokens_padded: float | None = None

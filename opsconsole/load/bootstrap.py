@@ -184,7 +184,8 @@ class Side:
         self.totals: list[Totals] = []
         self.seconds: list[float] = []
         self.lengths: list[int] = []
-        for ticks in by_phase.values():
+        for number, ticks in by_phase.items():
+            idle = run.phases[number].idle
             before = len(self.totals)
             size = math.ceil(len(ticks) / MOST_PARTS)
             for first in range(0, len(ticks), size):
@@ -192,7 +193,10 @@ class Side:
                 self.totals.append(part[0].all())
                 for tick in part[1:]:
                     self.totals[-1].add(tick.all())
-                self.seconds.append(sum(tick.seconds for tick in part))
+                seconds = sum(tick.seconds for tick in part)
+                none = min(idle, seconds)  # in which no answer could come
+                idle -= none
+                self.seconds.append(seconds - none)
             self.lengths.append(len(self.totals) - before)
         self._spans: list[tuple[int, int, int, int]] = []
 
@@ -242,11 +246,12 @@ def _parts_of(metric: str) -> Callable[[Totals, float], tuple[float, float]]:
         if is_latency(metric):
             histogram = histogram_of(totals, metric)
             return histogram.sum / 1e9, histogram.total
+        sound = totals.sound
         counted = {
-            "success_rate": totals.good, "error_rate": totals.ended - totals.good,
-            "goodput": totals.good - totals.after_good,
+            "success_rate": totals.good * sound, "error_rate": totals.ended - totals.good * sound,
+            "goodput": (totals.good - totals.after_good) * sound,
             "throughput": totals.answered - totals.after_answered,
-            "pairs": totals.pairs - totals.after_pairs,
+            "pairs": (totals.pairs - totals.after_pairs) * sound,
         }  # fmt: skip
         return counted[metric], totals.ended if METRICS[metric] == "share" else seconds
 

@@ -110,7 +110,8 @@ class Generators:
         except asyncio.IncompleteReadError:
             code = await process.wait()
             words = clean_line(" / ".join(list(self._last_words[number])[-3:]), 500)
-            why = f"ended with code {code}" + (f": {words}" if words else "")
+            how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
+            why = how + (f": {words}" if words else "")
             self.inbox.put_nowait((number, OpsError(why, where=_WHERE)))
         except OpsError as error:
             self.inbox.put_nowait((number, error))

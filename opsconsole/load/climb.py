@@ -11,9 +11,11 @@ from opsconsole.load.limits import at_least, interval
 from opsconsole.load.plan import Phase, Plan
 from opsconsole.load.probes import SEEN_TWICE, Probe, probe_of, standing, wall
 from opsconsole.load.records import Conclusion, PhaseResult
+from opsconsole.load.recovery import Recovery, gave_up
 from opsconsole.profile.threshold import Threshold
 
-Conduct = Generator[tuple[Phase, ...], list[PhaseResult], Conclusion | None]
+Phases = tuple[Phase, ...]
+Conduct = Generator[Phases, list[PhaseResult], Conclusion | None]
 
 MOST_PROBES = 60
 _MOST_LIMITED = 4
@@ -36,24 +38,70 @@ class Climb:
         self._probes: list[Probe] = []
         self._ended = 0
         self._further = 0
+        self._took: float | None = None
+        """Seconds of an answer at the last level that held, or in the first warm-up."""
+        self._usual: float | None = None
+        """Those of a server that has little to do."""
+        self._left_over = ""
 
     def run(self) -> Conduct:
         """Yields the phases of one probe after another, is sent their results."""
         if self._plan.phases:
-            self._ended += len((yield self._plan.phases))
+            results = yield self._plan.phases
+            self._ended += len(results)
+            self._learn(results)
+        last: list[PhaseResult] = []
         while len(self._probes) < MOST_PROBES:
             level = self._next()
             if level is None:
                 return self._conclude()
-            if self._limited(level) >= _MOST_LIMITED:
+            if self._limited(level) >= _MOST_LIMITED or self._are_short():
                 break
-            phases = self._ladder.phases(level)
-            results = yield phases
-            if len(results) < len(phases):
+            if gave_up(last) and not (yield from self._work_off(last)):
                 break
-            self._ended += len(results)
-            self._probes.append(probe_of(level, results, self._thresholds, self._ended - 1))
+            phases = self._ladder.phases(level, self._took or 0.0)
+            last = yield phases
+            if len(last) < len(phases):
+                break
+            self._ended += len(last)
+            probe = probe_of(level, last, self._thresholds, self._ended - 1)
+            self._probes.append(probe)
+            if probe.held or probe.short:
+                self._learn(last)
         return self._conclude(finished=False)
+
+    def _learn(self, results: Sequence[PhaseResult]) -> None:
+        """How long an answer takes."""
+        median = results[-1].all().response.percentile(50) if results else None
+        if median is not None:
+            self._took = median
+            self._usual = median if self._usual is None else self._usual
+
+    def _work_off(self, last: list[PhaseResult]) -> Generator[Phases, list[PhaseResult], bool]:
+        """Wait until the servers have worked off what the client has given up, which the next probe
+        would measure; whether the run goes on."""
+        usual = self._usual
+        if usual is None:
+            # The first answer of all waited for the fewest others.
+            times = [result.all().response for result in last]
+            usual = min((one.least / 1e9 for one in times if one.total), default=None)
+        if usual is None:
+            return True  # it never answered: nothing to wait for
+        servers = max(1, len(self._plan.servers))
+        recovery = Recovery(last[-1].phase.name, usual, self._plan.timeout, servers)
+        while (phase := recovery.next()) is not None:
+            results = yield (phase,)
+            if not results:
+                return False
+            self._ended += len(results)
+            recovery.take(results[-1])
+        self._left_over = recovery.failure or self._left_over
+        # What would be tried at a server that is gone says nothing of the levels before.
+        return recovery.answered
+
+    def _are_short(self) -> bool:
+        """Whether a probe was too short although it was known how long an answer takes."""
+        return sum(probe.short for probe in self._probes) >= SEEN_TWICE
 
     def _next(self) -> float | None:
         """The next level to try; None when all is known. It rests on probes that count: what the
@@ -119,6 +167,8 @@ class Climb:
         ]  # fmt: skip
         if not probes:
             parts.append("nothing was tried to its end")
+        if self._left_over:
+            parts.append(self._left_over)
         if not finished:
             parts.append("ended before it was certain")
         return Conclusion(
@@ -127,6 +177,7 @@ class Climb:
             low=low,
             high=high,
             phase=max((p.phase for p in probes if p.held and p.level == low), default=None),
+            interval=interval(probes) if low is not None and high is not None else None,
         )
 
     def _found(self, low: float | None, high: float | None) -> str:
@@ -153,15 +204,17 @@ class Climb:
 
     def _generator(self, high: float | None) -> str:
         """Where the generator was in the way: as far as it could go, or so often that it was
-        given up."""
+        given up; or where probes were too short."""
         limited = [p for p in self._probes if p.limited]
         level = wall(self._probes) if high is None else None
         if level is None and limited and limited[-1] is self._probes[-1]:
             level = limited[-1].level
         if level is None:
             return ""
-        why = [p.limited for p in limited if p.level == level][-1]
-        return f"at {self._ladder.show(level)} the generator was the bottleneck: {why}"
+        last = [p for p in limited if p.level == level][-1]
+        if last.short:
+            return f"{self._ladder.show(level)} could not be judged: {last.limited}"
+        return f"at {self._ladder.show(level)} the generator was the bottleneck: {last.limited}"
 
     def _certainty(self, low: float | None, high: float | None) -> str:
         probes = [p for p in self._probes if not p.limited]
@@ -176,11 +229,6 @@ class Climb:
         if between is None:
             return after
         return (
-            f"with a confidence of 90 % the limit lies between {show(_three(between[0]))} and "
-            f"{show(_three(between[1]))}, {after}"
+            f"with a confidence of 90 % the limit lies between {self._ladder.stretch(*between)}, "
+            f"{after}"
         )
-
-
-def _three(level: float) -> float:
-    """To three figures: more would be none."""
-    return float(f"{level:.3g}")

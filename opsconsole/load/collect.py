@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from opsconsole.load.messages import FRAME, Frame
 from opsconsole.load.plan import Phase
+from opsconsole.load.rates import idle
 from opsconsole.load.records import NO_TIME, TICK, Client, PhaseResult, Tick, Totals
 from opsconsole.load.thinning import thin
 
@@ -78,17 +79,19 @@ class Collector:
         for i, phase in enumerate(phases):
             gathered = self._phases.pop(first + i, None)
             mine = [process[i] for process in spans if i < len(process)]
-            seconds = (max(e for _, e in mine) - min(b for b, _ in mine)) / 1e9 if mine else 0.0
-            if gathered is not None and not mine:
-                seconds = gathered.seconds  # it was cut off, and nobody could say so
-            found.append(
-                PhaseResult(
-                    phase=phase,
-                    seconds=seconds,
-                    totals=gathered.totals if gathered else {},
-                    client=gathered.client if gathered else Client(),
-                )
+            if gathered is None:
+                seconds = (max(e for _, e in mine) - min(b for b, _ in mine)) / 1e9 if mine else 0.0
+                found.append(PhaseResult(phase=phase, seconds=seconds, totals={}, client=Client()))
+                continue
+            seconds, ahead = gathered.seconds, gathered.ahead  # cut off, nobody could say so
+            if mine:
+                begin = min(b for b, _ in mine)
+                seconds = (max(e for _, e in mine) - begin) / 1e9
+            result = PhaseResult(
+                phase=phase, seconds=seconds, totals=gathered.totals, client=gathered.client
             )
+            result.idle = idle(phase, seconds, result.all(), ahead)
+            found.append(result)
         return found
 
     def _tick(self, key: tuple[int, int]) -> Tick:
@@ -102,6 +105,7 @@ class Collector:
             phase=phase,
             totals=gathered.totals,
             client=gathered.client,
+            since=(gathered.since - self.origin) / 1e9,
         )
 
 
@@ -110,6 +114,7 @@ class _Gathering:
 
     def __init__(self, begin: int) -> None:
         self.begin = self.end = begin
+        self.since = 0
         self.totals: dict[str, Totals] = {}
         self._client = Client()
         self._in_flight: dict[int, int] = {}
@@ -117,14 +122,17 @@ class _Gathering:
         self._busy: dict[int, float] = {}
         self._wanted: dict[int, float] = {}
         self._paused: dict[int, int] = {}
+        self._waits: dict[int, float] = {}
 
     def add(self, frame: Frame, process: int) -> None:
         self.begin, self.end = min(self.begin, frame.begin), max(self.end, frame.end)
+        self.since = min(self.since or frame.since, frame.since)
         for name, totals in frame.totals.items():
             self.totals.setdefault(name, Totals()).add(totals)
         self._client.then(frame.client)
         self._paused[process] = self._paused.get(process, 0) + frame.paused
         self._in_flight[process] = frame.client.in_flight
+        self._waits[process] = frame.client.waits
         self._stalled[process] = self._stalled.get(process, 0.0) + frame.client.stalled
         self._busy[process] = self._busy.get(process, 0.0) + frame.client.busy
         self._wanted[process] = self._wanted.get(process, 0.0) + frame.client.wanted
@@ -135,10 +143,16 @@ class _Gathering:
         return (self.end - self.begin - max(self._paused.values(), default=0)) / 1e9
 
     @property
+    def ahead(self) -> float:
+        """Seconds before its begin that something was in flight already; 0 where nothing was."""
+        return max(0, self.begin - self.since) / 1e9
+
+    @property
     def client(self) -> Client:
         """Of all processes; what was in flight is the sum of their last reports, and what is said
         of stalls and of a busy core is true of the process that was held up most."""
         self._client.in_flight = sum(self._in_flight.values())
+        self._client.waits = max(self._waits.values(), default=0.0)
         self._client.stalled = max(self._stalled.values(), default=0.0)
         self._client.busy = max(self._busy.values(), default=0.0)
         self._client.wanted = max(self._wanted.values(), default=0.0)

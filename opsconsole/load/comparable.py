@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from opsconsole.errors import UsageError
+from opsconsole.load.plan import Lengths, Phase, Plan, Work
 from opsconsole.load.records import Run
+from opsconsole.load.replay_file import held
+from opsconsole.load.summary import law
 from opsconsole.profile.threshold import METRICS
+from opsconsole.text import clean_line
 
 LEAST_TICKS = 8
 """Of each run."""
@@ -32,15 +37,9 @@ def refuse(base: Run, new: Run, metrics: Iterable[str], level: float) -> None:
             raise UsageError(
                 f"{metric} cannot be compared", hint="one request decides it; take p99.9"
             )
-    different = [
-        name
-        for name in structs.asdict(base.plan)
-        if name not in _NOT_THE_LOAD and getattr(base.plan, name) != getattr(new.plan, name)
-    ]
-    if different:
+    if different := list(differences(base.plan, new.plan)):
         raise UsageError(
-            f"{base.id} and {new.id} are of different plans",
-            hint=f"they differ in {', '.join(different)}",
+            f"{base.id} and {new.id} are of different plans", hint="; ".join(different)
         )
     for run in (base, new):
         if run.invalid:
@@ -50,6 +49,62 @@ def refuse(base: Run, new: Run, metrics: Iterable[str], level: float) -> None:
                 f"{run.id} was changed by hand while it ran and cannot be compared",
                 hint=run.interventions[0],
             )
+
+
+def differences(base: Plan, new: Plan) -> Iterator[str]:
+    """Where two plans are not the same load, in words: ``phases: 4 clients, 30s against 4 clients,
+    8s``. Empty for those whose runs can be compared."""
+    for name, old in structs.asdict(base).items():
+        late = getattr(new, name)
+        if name in _NOT_THE_LOAD or old == late:
+            continue
+        if name == "phases":
+            yield f"phases: {_laws(old)} against {_laws(late)}"
+        elif isinstance(old, Work):
+            yield from _work(old, late)
+        elif old is not None and late is not None and isinstance(old, Struct):
+            for field, value in structs.asdict(old).items():
+                if value != (other := getattr(late, field)):
+                    yield f"{field}: {_told(value)} against {_told(other)}"
+        elif isinstance(old or late, Struct):
+            yield name
+        else:
+            yield f"{name}: {_told(old)} against {_told(late)}"
+
+
+def _work(old: Work, late: Work) -> Iterator[str]:
+    """A replay is what its file held: the same under another name is the same, and another one
+    under the same name is another."""
+    if (old.replayed or old.replay) != (late.replayed or late.replay):
+        yield f"replay: {_file(old)} against {_file(late)}"
+    for field, value in structs.asdict(old).items():
+        other = getattr(late, field)
+        if field not in ("replay", "replayed") and value != other:
+            yield f"{field}: {_told(value)} against {_told(other)}"
+
+
+def _file(work: Work) -> str:
+    if work.replayed is None:
+        return f"{_told(work.replay)}, of unknown content" if work.replay else "none"
+    return f"{held(work.replayed)} ({_told(work.replay)})"
+
+
+def _laws(phases: Sequence[Phase]) -> str:
+    laws = [law(phase) for phase in phases if phase.measured] or [law(each) for each in phases]
+    shown = ", then ".join(laws[:3])
+    return f"{shown} and {len(laws) - 3} more" if len(laws) > 3 else shown or "none"
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Lengths):
+        second = f" to {value.second:g}" if value.kind == "uniform" else ""
+        second = f" ±{value.second:g}" if value.kind == "lognormal" else second
+        return f"{value.first:g}{second}"
+    if isinstance(value, dict):
+        return clean_line(", ".join(f"{key}: {each}" for key, each in value.items()), 60) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return clean_line(str(value), 60) if value not in ("", None) else "none"
 
 
 def strata(base: Run, new: Run) -> list[tuple[int, int]]:
@@ -76,7 +131,7 @@ def strata(base: Run, new: Run) -> list[tuple[int, int]]:
         length = sum(tick.phase in chosen for tick in run.ticks)
         if length < LEAST_TICKS:
             raise UsageError(
-                f"{run.id} is too short to compare: {length} measured seconds",
+                f"{run.id} is too short to compare: {length} measured second{'s' * (length != 1)}",
                 hint=f"at least {LEAST_TICKS} are needed, and 30 are better",
             )
     return pairs
@@ -101,4 +156,5 @@ def notes(base: Run, new: Run, shared: int) -> Iterable[str]:
         before, after = structs.asdict(base.servers[name]), structs.asdict(new.servers[name])
         for field, value in before.items():
             if value != after[field]:
-                yield f"{name}'s {field}: {value or 'unknown'} → {after[field] or 'unknown'}"
+                what = f"{name}'s {field.replace('_', ' ')}"
+                yield f"{what}: {value or 'unknown'} → {after[field] or 'unknown'}"

@@ -7,8 +7,8 @@ from textwrap import wrap
 
 from opsconsole import figures
 from opsconsole.load.compare import Change, Comparison
+from opsconsole.load.measured import measure
 from opsconsole.load.report import WIDTH, plain
-from opsconsole.load.summary import measure
 from opsconsole.load.tables import Table, aligned
 from opsconsole.text import clean_line
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from opsconsole.errors import UsageError
 from opsconsole.load.histogram import Histogram
+from opsconsole.load.measured import measure as in_words
 from opsconsole.load.plan import Plan
+from opsconsole.load.ranks import percentile, rank_of
 from opsconsole.load.records import Judgement, PhaseResult, Totals
-from opsconsole.load.summary import measure as in_words
 from opsconsole.profile import Server
 from opsconsole.profile.problems import nearest
 from opsconsole.profile.threshold import METRICS, Threshold, format_value, parse_threshold
@@ -45,22 +46,6 @@ def histogram_of(totals: Totals, metric: str) -> Histogram:
     return found
 
 
-def percentile(histogram: Histogram, failed: int, percent: float) -> float | None:
-    """Seconds, nearest rank, with ``failed`` further requests that took for ever: ``inf`` when the
-    rank falls among them. None when there is neither a value nor a failure."""
-    if not failed:
-        return histogram.percentile(percent)
-    whole = histogram.total + failed
-    rank = _rank(percent, whole)
-    if rank > histogram.total:
-        return math.inf
-    return histogram.percentile(100 * rank / histogram.total)
-
-
-def _rank(percent: float, whole: int) -> int:
-    return max(1, math.ceil(percent * whole * (1 - 1e-12) / 100))
-
-
 def maximum_of(metric: str, totals: Totals) -> int:
     """How many requests a percentile is of, when they are so few that it is their maximum: less
     than one of them lies beyond its rank. 0 for any other and for what is no percentile."""
@@ -68,21 +53,23 @@ def maximum_of(metric: str, totals: Totals) -> int:
     if percent is None:
         return 0
     whole = histogram_of(totals, metric).total + totals.ended - totals.good
-    return whole if _rank(percent, whole) >= whole else 0
+    return whole if rank_of(percent, whole) >= whole else 0
 
 
 def measure(metric: str, totals: Totals, seconds: float) -> float | None:
-    """One metric: seconds, a share (0..1) or a number a second over ``seconds``.
+    """One metric: seconds, a share (0..1) or a number a second over ``seconds``
+    (:attr:`PhaseResult.rated`).
 
     None where there is nothing to measure; ``inf`` for a latency that failures have made infinite.
 
     Raises:
         KeyError: no such metric.
     """
-    failed = totals.ended - totals.good
+    failed = totals.failures
     unit = METRICS[metric]
     if unit == "share":
-        share = totals.good if metric == "success_rate" else failed
+        good = totals.good * totals.sound
+        share = good if metric == "success_rate" else totals.ended - good
         return share / totals.ended if totals.ended else None
     if unit == "rate":
         if seconds <= 0 or not (totals.sent or totals.ended):
@@ -108,7 +95,7 @@ def show(metric: str, value: float | None) -> str:
 def judge_totals(
     totals: Totals | Mapping[str, Totals], seconds: float, thresholds: Iterable[Threshold]
 ) -> list[Judgement]:
-    """Each threshold against what was measured over ``seconds``, as a whole.
+    """Each threshold against what was measured, as a whole; rates are over ``seconds``.
 
     Args:
         totals: By server. Of all of them together: for thresholds on one server nothing is
@@ -142,7 +129,7 @@ def judgement(threshold: Threshold, observed: float | None, *, maximum_of: int =
 def judge(result: PhaseResult, thresholds: Sequence[Threshold]) -> list[Judgement]:
     """Each threshold against a phase as a whole; windows are those of
     :class:`~opsconsole.load.levels.Levels`."""
-    return judge_totals(result.totals, result.seconds, thresholds)
+    return judge_totals(result.totals, result.rated, thresholds)
 
 
 def thresholds_of(plan: Plan, servers: Sequence[Server]) -> list[Threshold]:

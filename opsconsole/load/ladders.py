@@ -10,6 +10,11 @@ _LOWEST = 0.05
 """The lowest rate a second that a search tries."""
 _ENOUGH = 30
 """Requests that a probe should have; a slow one may take three times as long for them."""
+_LONGER = 3
+"""Times the plan's duration that a probe may take."""
+_SETTLED = 1.2
+"""Times an answer's time after which a server is in its stride: until the first answers come, what
+is in flight rises whatever the server does."""
 
 
 class Rates:
@@ -35,19 +40,30 @@ class Rates:
         """A level so many times lower; None at the lowest."""
         return max(rounded(high / factor, 0.0, high), self.least) if high > self.least else None
 
-    def phases(self, rate: float) -> tuple[Phase, ...]:
-        """The phases of one probe, the last of them measured."""
+    def phases(self, rate: float, took: float = 0.0) -> tuple[Phase, ...]:
+        """The phases of one probe, the last of them measured.
+
+        Args:
+            took: Seconds of an answer, as far as they are known: neither the warm-up nor the probe
+                is shorter, where three times the plan's duration is enough for it.
+        """
         search = self._search
-        seconds = max(search.duration, min(3 * search.duration, _ENOUGH / rate))
+        settled = _SETTLED * took
+        seconds = max(search.duration, min(_LONGER * search.duration, max(_ENOUGH / rate, settled)))
         name = self.show(rate)
-        warm = Phase(name=f"{name} warm-up", measured=False, duration=search.warmup, rate=rate,
-                     arrivals=search.arrivals)  # fmt: skip
+        warm = Phase(name=f"{name} warm-up", measured=False,
+                     duration=max(search.warmup, min(_LONGER * search.duration, settled)),
+                     rate=rate, arrivals=search.arrivals)  # fmt: skip
         probe = Phase(name=name, duration=seconds, rate=rate, arrivals=search.arrivals)
         return (warm, probe) if search.warmup > 0 else (probe,)
 
     def show(self, level: float) -> str:
         """``12.5/s``, ``12,340/s``."""
         return f"{_plain(level)}/s"
+
+    def stretch(self, low: float, high: float) -> str:
+        """Between which levels, of which none need have been tried; to three figures."""
+        return f"{self.show(_three(low))} and {self.show(_three(high))}"
 
 
 class Clients:
@@ -72,8 +88,9 @@ class Clients:
         """A level so many times lower; None at the lowest."""
         return max(float(int(high / factor)), self.least) if high > self.least else None
 
-    def phases(self, clients: float) -> tuple[Phase, ...]:
-        """The phases of one step, the last of them measured."""
+    def phases(self, clients: float, took: float = 0.0) -> tuple[Phase, ...]:
+        """The phases of one step, the last of them measured; clients wait, however long it
+        ``took``."""
         count = int(clients)
         name = self.show(clients)
         step = Phase(name=name, requests=self._steps.requests, duration=self._steps.duration,
@@ -84,6 +101,15 @@ class Clients:
     def show(self, level: float) -> str:
         """``12 clients``."""
         return f"{_plain(level)} client{'s' * (level != 1)}"
+
+    def stretch(self, low: float, high: float) -> str:
+        """Between which numbers of clients: whole ones, with all between ``low`` and ``high``."""
+        return f"{math.floor(low)} and {self.show(math.ceil(high))}"
+
+
+def _three(level: float) -> float:
+    """To three figures: more would be none."""
+    return float(f"{level:.3g}")
 
 
 def _plain(level: float) -> str:

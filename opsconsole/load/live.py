@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from opsconsole.load.levels import Levels
 from opsconsole.load.live_columns import Column, Sum, result_of
 from opsconsole.load.live_moments import Moment, Moments
-from opsconsole.load.live_probes import Tried, limits, tried
+from opsconsole.load.live_probes import Tried, tried
+from opsconsole.load.live_progress import Progress, Way
 from opsconsole.load.plan import Phase, Plan
+from opsconsole.load.probes import OVER, limits
 from opsconsole.load.records import Client, Judgement, PhaseResult, Run, Tick, Totals
 from opsconsole.load.validity import reasons
 from opsconsole.profile.threshold import Threshold, parse_threshold
@@ -23,27 +25,6 @@ RECENT = 10.0
 """Seconds of the column between now and the whole."""
 _SLACK = 0.5
 """As in :mod:`opsconsole.load.windows`: a tick is a second by the clock, not to the nanosecond."""
-
-
-class Progress(NamedTuple):
-    """How far it is. ``done`` of ``total`` in ``unit``: of the whole plan where it is all in
-    seconds (``overall``), else of the phase; ``total`` None: nobody knows.
-
-    ``number``: the phase's, from 1, ``of`` so many; 0 where more may come.
-    """
-
-    phase: Phase | None
-    number: int
-    of: int
-    done: float
-    total: float | None
-    unit: str
-    overall: bool
-
-    @property
-    def share(self) -> float | None:
-        """0..1; None where the end is not known."""
-        return min(1.0, self.done / self.total) if self.total else None
 
 
 class ErrorKind(NamedTuple):
@@ -86,15 +67,14 @@ class Live:
         }
         self._judged: dict[str, Judgement] = {}
         self._whole = Sum()
+        self._law: Phase | None = None  # of the first measured phase
         self._warm = Sum()
         self._phase = Sum()
         self._phase_before: PhaseResult | None = None
-        self._ended_in_phase = 0
-        self._elapsed = 0.0
-        self._elapsed_before = 0.0
+        self._way = Way()
         self._tried: list[Tried] = []
         self._exact: PhaseResult | None = None
-        self._ended = False
+        self._ended = self._stopped = False
         self._made: dict[str, Any] = {}
 
     @staticmethod
@@ -126,25 +106,29 @@ class Live:
             self._recent.popleft()
         if self._measured(tick.phase):
             self._whole.add(tick)
+            if self._law is None:
+                self._law = self._at(tick.phase)
             for levels in self._sliding.values():
                 levels.take(tick)
         else:
             self._warm.add(tick)
         if self.climbs:
             self._phase.add(tick)
-        for totals in tick.totals.values():
-            self._ended_in_phase += totals.ended
-        if not self.paused:
-            self._elapsed += tick.seconds
+        self._way.take(tick, paused=self.paused)
         self._moments.take(tick)
         self._made.clear()
 
     def end(self, run: Run) -> None:
         """It has ended: from now on the whole is that of its record, to the nanosecond."""
-        self._ended = True
+        self._ended, self._stopped = True, bool(run.stopped)
         self._judged = {judged.threshold: judged for judged in run.judgements}
         self._exact = run.measured()
         self._made.clear()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended: nothing is in flight any more, whatever the last tick says."""
+        return self._ended
 
     # the columns
 
@@ -175,10 +159,11 @@ class Live:
             return known
         exact = self._exact
         if exact is not None:
-            column = self._column("whole", exact.seconds, exact.totals, exact.client)
+            column = self._column("whole", exact.seconds, exact.totals, exact.client, exact.rated)
         else:
             sum_ = self._whole
-            column = self._column("whole", sum_.seconds, sum_.servers, sum_.client)
+            rated = sum_.result(self._law).rated if self._law is not None else None
+            column = self._column("whole", sum_.seconds, sum_.servers, sum_.client, rated)
         self._judge_windows(column)
         return column
 
@@ -195,14 +180,20 @@ class Live:
     @property
     def probe(self) -> Column:
         """Of a search or a stress test the probe under way, or its warm-up."""
-        here = self._phase
-        return self._column("probe", here.seconds, here.servers, here.client)
+        here, result = self._phase, self._here()
+        rated = result.rated if result is not None else None
+        return self._column("probe", here.seconds, here.servers, here.client, rated)
 
     def _column(
-        self, name: str, seconds: float, servers: Mapping[str, Totals], client: Client
+        self,
+        name: str,
+        seconds: float,
+        servers: Mapping[str, Totals],
+        client: Client,
+        rated: float | None = None,
     ) -> Column:
         if name not in self._made:
-            self._made[name] = Column(seconds, servers, client, self.thresholds)
+            self._made[name] = Column(seconds, servers, client, self.thresholds, rated=rated)
         found: Column = self._made[name]
         return found
 
@@ -232,33 +223,8 @@ class Live:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        phases = self.phases or self.plan.phases
         number = self._last.phase + 1 if self._last is not None else 0
-        phase = self.phase
-        count = 0 if self.climbs else max(len(phases), len(self.plan.phases))
-        lengths = [each.duration for each in self.plan.phases if each.requests is None]
-        if not self.climbs and lengths and len(lengths) == len(self.plan.phases):
-            known = [length for length in lengths if length is not None]
-            if len(known) == len(lengths):
-                done = min(self._elapsed_before + self._elapsed, sum(known))
-                return Progress(phase, number, count, done, sum(known), "s", overall=True)
-        if phase is None:
-            return Progress(None, number, count, 0.0, None, "s", overall=False)
-        ways = []
-        if phase.duration is not None:
-            ways.append((min(self._elapsed, phase.duration), phase.duration, "s"))
-        if phase.requests is not None:
-            ways.append(
-                (
-                    float(min(self._ended_in_phase, phase.requests)),
-                    float(phase.requests),
-                    "requests",
-                )
-            )
-        if not ways:
-            return Progress(phase, number, count, self._elapsed, None, "s", overall=False)
-        done, total, unit = max(ways, key=lambda way: way[0] / way[1] if way[1] else 1.0)
-        return Progress(phase, number, count, done, total, unit, overall=False)
+        return self._way.progress(self.plan, self.phases, number)
 
     # what is wrong
 
@@ -304,8 +270,16 @@ class Live:
             here = self._here() if self.climbs else None
             found = list(self._tried)
             if here is not None and here.phase.measured:
-                running = not self._ended and not self._phase_is_over(here)
-                found.append(tried(here, self._phase_before, self.thresholds, running=running))
+                open_ = not self._phase_is_over(here)
+                found.append(
+                    tried(
+                        here,
+                        self._phase_before,
+                        self.thresholds,
+                        running=open_ and not self._ended,
+                        stopped=open_ and self._stopped,
+                    )
+                )
             self._made["probes"] = found
         made: list[Tried] = self._made["probes"]
         return made
@@ -320,24 +294,20 @@ class Live:
         phase = here.phase
         if phase.requests is not None and here.all().ended >= phase.requests:
             return True
-        return phase.duration is not None and here.seconds >= phase.duration
+        # Its ticks may be a little less.
+        return phase.duration is not None and here.seconds >= OVER * phase.duration
 
     def _next_phase(self, old: int) -> None:
         phase = self._at(old)
         if self.climbs and phase is not None:
             result = self._phase.result(phase)
             if phase.measured:
-                self._tried.append(
-                    tried(result, self._phase_before, self.thresholds, running=False)
-                )
+                self._tried.append(tried(result, self._phase_before, self.thresholds))
                 self._phase_before = None
             else:
                 self._phase_before = result
-        self._phase, self._ended_in_phase = Sum(), 0
-        # What a phase was to last counts: its ticks may be a little more or less.
-        length = phase.duration if phase is not None and phase.requests is None else None
-        self._elapsed_before += length if length is not None else self._elapsed
-        self._elapsed = 0.0
+        self._phase = Sum()
+        self._way.next_phase(phase)
 
     def _at(self, number: int) -> Phase | None:
         phases = self.phases

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from opsconsole.load.judge import family_of, histogram_of, judge_totals, percent_of
 from opsconsole.load.plan import Phase
+from opsconsole.load.rates import idle
 from opsconsole.load.records import Client, Judgement, PhaseResult, Tick, Totals
 from opsconsole.profile.threshold import STATISTICS, Threshold
 
@@ -16,7 +17,8 @@ class Column:
     """A stretch of a run in figures.
 
     Attributes:
-        seconds: Its length. ``totals``: of all servers. ``servers``: by server.
+        seconds: Its length. ``rated``: how much of it rates are over. ``totals``: of all servers.
+            ``servers``: by server.
         judgements: The thresholds held against it.
     """
 
@@ -26,14 +28,17 @@ class Column:
         servers: Mapping[str, Totals],
         client: Client,
         thresholds: Sequence[Threshold] = (),
+        *,
+        rated: float | None = None,
     ) -> None:
         self.seconds = seconds
+        self.rated = seconds if rated is None else rated
         self.servers = servers
         self.client = client
         self.totals = Totals()
         for one in servers.values():
             self.totals.add(one)
-        self.judgements: list[Judgement] = judge_totals(servers, seconds, thresholds)
+        self.judgements: list[Judgement] = judge_totals(servers, self.rated, thresholds)
         self._walked: dict[str, dict[str, float | None]] = {}
 
     def __bool__(self) -> bool:
@@ -65,8 +70,12 @@ class Sum:
         self.seconds = 0.0
         self.servers: dict[str, Totals] = {}
         self.client = Client()
+        self.ahead: float | None = None
+        """Seconds before it that something was in flight already; None: not known."""
 
     def add(self, tick: Tick) -> None:
+        if not self.seconds and tick.since is not None:
+            self.ahead = max(0.0, tick.at - tick.since)
         self.seconds += tick.seconds
         for name, totals in tick.totals.items():
             mine = self.servers.get(name)
@@ -83,9 +92,12 @@ class Sum:
         return found
 
     def result(self, phase: Phase) -> PhaseResult:
-        return PhaseResult(
+        result = PhaseResult(
             phase=phase, seconds=self.seconds, totals=self.servers, client=self.client
         )
+        if self.ahead is not None:
+            result.idle = idle(phase, self.seconds, result.all(), self.ahead)
+        return result
 
 
 def result_of(column: Column) -> PhaseResult:
@@ -95,4 +107,5 @@ def result_of(column: Column) -> PhaseResult:
         seconds=column.seconds,
         totals=dict(column.servers),
         client=column.client,
+        idle=column.seconds - column.rated,
     )

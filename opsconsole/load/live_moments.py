@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from opsconsole.load.histogram import Histogram
 from opsconsole.load.records import ServerSample, Tick
@@ -12,6 +12,8 @@ from opsconsole.load.thinning import worse
 
 MOST_MOMENTS = 480
 """Kept of a run; beyond it two become one."""
+EARLIER = "of a phase before"
+"""Kind of errors of requests that an earlier phase has sent: there they are counted by kind."""
 _HOLE = 1.5
 """Seconds without any tick from which on a line is broken."""
 
@@ -21,6 +23,7 @@ class Moment(NamedTuple):
     without any; rates a second; ``late`` the generator's p99.
 
     ``servers``: what they said of themselves. ``rates``: good requests a second by server.
+    ``kinds``: errors a second by kind; of those that ended when the phase's time did not run, none.
     """
 
     at: float
@@ -39,9 +42,11 @@ class Moment(NamedTuple):
     cpu: float
     servers: dict[str, ServerSample]
     rates: dict[str, float]
+    kinds: dict[str, float]
 
 
 Value = Callable[[Moment], float | None]
+Count = TypeVar("Count", int, float)
 
 
 def over_time(moments: Sequence[Moment], value: Value) -> tuple[list[float], list[float | None]]:
@@ -58,6 +63,11 @@ def over_time(moments: Sequence[Moment], value: Value) -> tuple[list[float], lis
         values.append(value(moment))
         end = begin + moment.seconds
     return times, values
+
+
+def moment_of(tick: Tick) -> Moment:
+    """One tick as a moment."""
+    return _Slot(tick).moment()
 
 
 class Moments:
@@ -109,14 +119,22 @@ class _Slot:
         self.cpu = client.cpu
         self.servers = dict(tick.servers)
         self.by_server: dict[str, int] = {}
+        self.kinds: dict[str, float] = {}
         for name, totals in tick.totals.items():
             # As :meth:`Totals.rates` counts them.
             in_time = totals.good - totals.after_good
+            errors = max(0, totals.ended - totals.after_ended - in_time)
             self.response.add(totals.response)
             self.good += in_time
-            self.errors += totals.ended - totals.after_ended - totals.good + totals.after_good
+            self.errors += errors
             self.sent += totals.sent
             self.by_server[name] = in_time
+            failed = totals.ended - totals.good
+            # Which of them came in time is not told apart by kind.
+            part = min(1.0, errors / failed) if failed else 0.0
+            _count(self.kinds, {kind: part * n for kind, n in totals.errors.items() if part})
+            if errors > failed:
+                _count(self.kinds, {EARLIER: errors - failed})
 
     def join(self, other: _Slot) -> None:
         self.end = other.end
@@ -132,8 +150,8 @@ class _Slot:
         self.cpu = max(self.cpu, other.cpu)
         for name, sample in other.servers.items():
             self.servers[name] = worse(self.servers.get(name), sample)
-        for name, count in other.by_server.items():
-            self.by_server[name] = self.by_server.get(name, 0) + count
+        _count(self.by_server, other.by_server)
+        _count(self.kinds, other.kinds)
 
     def moment(self) -> Moment:
         p50, p95, p99 = self.response.percentiles((50, 95, 99))
@@ -155,4 +173,10 @@ class _Slot:
             cpu=self.cpu,
             servers=self.servers,
             rates={name: count / over for name, count in self.by_server.items()},
+            kinds={kind: count / over for kind, count in self.kinds.items()},
         )
+
+
+def _count(mine: dict[str, Count], theirs: Mapping[str, Count]) -> None:
+    for name, count in theirs.items():
+        mine[name] = mine[name] + count if name in mine else count

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import msgspec
-
-from opsconsole.load.judge import judge, show
-from opsconsole.load.probes import growth
+from opsconsole.load.probes import probe_of
 from opsconsole.load.records import PhaseResult
-from opsconsole.load.validity import reasons
+from opsconsole.load.summary import success
 from opsconsole.profile.threshold import Threshold
 
-ProbeState = Literal["now", "held", "broke", "client"]
-_CUT = 0.95
-"""Share of its time below which an open-loop probe was stopped before its end."""
+ProbeState = Literal["now", "held", "broke", "client", "stopped"]
 
 
 class Tried(NamedTuple):
     """One probe, or a step. ``level``: rate a second, or clients. ``p95`` in seconds, ``rate`` good
     requests a second, ``success`` a share; None where nothing was measured.
 
-    ``state``: ``client`` is one that the generator limited, which says nothing of the servers.
-    ``why`` says what broke or what limited it.
+    ``state``: ``client`` is one that the generator limited, which says nothing of the servers, and
+    ``stopped`` one that the operator did not let end. ``why`` says what broke or what limited it.
     """
 
     name: str
@@ -41,53 +36,29 @@ def tried(
     warmup: PhaseResult | None,
     thresholds: Sequence[Threshold],
     *,
-    running: bool,
+    running: bool = False,
+    stopped: bool = False,
 ) -> Tried:
-    """What a probe says, judged as the conductor judges it; ``running``: so far."""
-    phase, totals, client = result.phase, result.all(), result.client
-    broken = [
-        f"{judged.metric} {show(judged.metric, judged.observed)}"
-        for judged in judge(result, thresholds)
-        if not judged.passed and (judged.observed is not None or totals.ended)
-    ]
-    if client.dropped:
-        broken.append(f"{client.dropped:,} of {client.due:,} dropped, too many in flight")
-    cut = (
-        not running
-        and phase.is_open
-        and phase.requests is None
-        and phase.duration is not None
-        and result.seconds < _CUT * phase.duration
-    )
-    if cut:
-        broken.append("stopped early, in flight grew without end")
-    elif warmup is not None and not running and (grows := growth([warmup, result])):
-        broken.append(f"in flight grew by {grows:.3g} a second")
-    limited = [] if cut else limits(result, thresholds)
-    if limited:
-        state: ProbeState = "client"
-    elif running:
-        state = "now"
+    """What a probe says, as the conductor judges it; ``running``: so far. ``stopped``: so far, and
+    there it ended, so that it says nothing."""
+    phase, totals = result.phase, result.all()
+    level = float(phase.concurrency if phase.concurrency is not None else phase.rate or 0.0)
+    results = [result] if warmup is None else [warmup, result]
+    probe = probe_of(level, results, thresholds, running=running or stopped)
+    if stopped:
+        state: ProbeState = "stopped"
+    elif probe.limited:
+        state = "client"
     else:
-        state = "broke" if broken or not totals.ended else "held"
+        state = "now" if running else "held" if probe.held else "broke"
     p95, p99 = totals.response.percentiles((95, 99))
     return Tried(
         name=phase.name,
-        level=float(phase.concurrency if phase.concurrency is not None else phase.rate or 0.0),
+        level=level,
         state=state,
         p95=p95,
         p99=p99,
-        rate=totals.rates(result.seconds).good,
-        success=totals.good / totals.ended if totals.ended else None,
-        why="; ".join(limited or broken),
+        rate=totals.rates(result.rated).good,
+        success=success(totals),
+        why="" if stopped else probe.limited or probe.brief,
     )
-
-
-def limits(result: PhaseResult, thresholds: Sequence[Threshold]) -> list[str]:
-    """Why the generator, not the server, limits a probe. What is dropped there is the server's
-    failure: beyond its limit it is overrun on purpose."""
-    client = result.client
-    if not (client.due or result.all().ended):
-        return []
-    own = msgspec.structs.replace(client, due=client.due - client.dropped, dropped=0)
-    return reasons(msgspec.structs.replace(result, client=own), thresholds)

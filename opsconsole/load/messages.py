@@ -95,6 +95,8 @@ class Frame(Struct, frozen=True, kw_only=True, tag=True):
     """time.monotonic_ns"""
     paused: int = 0
     """Nanoseconds of it in which nothing was to be sent."""
+    since: int = 0
+    """Since when something is in flight without a break, time.monotonic_ns."""
     totals: dict[str, Totals]
     client: Client
     examples: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET
 
 from opsconsole.errors import UsageError
-from opsconsole.load.option_values import option_value
+from opsconsole.load.option_values import number_of, option_value
 from opsconsole.load.plan import (
     MODES,
     Abort,
@@ -21,7 +21,7 @@ from opsconsole.load.plan import (
     Steps,
     Work,
 )
-from opsconsole.load.work.replay import outline
+from opsconsole.load.replay_file import look_into, replayed
 from opsconsole.profile.load_rules import faults
 from opsconsole.profile.loads import (
     LoadDoc,
@@ -53,13 +53,14 @@ _RAMP_STEPS = 20
 def plan_for(
     mode: str,
     *,
-    numbers: Sequence[float] = (),
+    numbers: Sequence[float | str] = (),
     base: LoadDoc | None = None,
     **options: Any,
 ) -> Plan:
     """The plan of a mode on the command line; see :data:`NUMBERS` for ``numbers``.
 
     Args:
+        numbers: As numbers, or as they are typed: ``"100"``, and for a rate ``"50/s"``.
         base: A profile's load test whose keys hold where ``options`` says nothing; ``mode`` is
             then its name or its mode.
         options: Keys of a load test in a profile. Values as there, or as text: ``"30s"``,
@@ -84,8 +85,9 @@ def plan_for(
                          f"{'s' * (len(named) != 1)}, got {len(numbers)}", hint=hint)  # fmt: skip
     for key, number in zip(named, numbers, strict=False):
         if options.get(key) is not None:
-            raise UsageError(f"{key} is given twice: {number:g} and {options[key]}")
-        options[key] = number
+            given = f"{number:g}" if isinstance(number, float) else number
+            raise UsageError(f"{key} is given twice: {given} and {options[key]}")
+        options[key] = number_of(key, number) if isinstance(number, str) else number
     for key, value in options.items():
         if value is not None and value != ():
             values[key] = option_value(key, value)
@@ -133,6 +135,8 @@ def _work(keys: dict[str, Any]) -> Work:
     for key in ("documents", "document_tokens", "query_tokens"):
         if key in keys:
             values[key] = Lengths(*lengths_of(keys[key]))
+    if "replay" in keys:
+        values["replayed"] = replayed(Path(keys["replay"]).expanduser())
     return Work(**values)
 
 
@@ -206,7 +210,7 @@ def _stages(load: LoadDoc, keys: dict[str, Any]) -> tuple[Phase, ...]:
             clients = round(first + (last - first) * step / (steps - 1)) if steps > 1 else last
             phases.append(
                 Phase(
-                    name=name if steps == 1 else f"{name}: {clients} clients",
+                    name=name if steps == 1 else f"{name}: {clients} client{'s' * (clients != 1)}",
                     duration=stage.duration / steps,
                     concurrency=clients,
                     think=keys.get("think", 0.0),
@@ -233,7 +237,8 @@ def _shorthand(load: LoadDoc, keys: dict[str, Any]) -> list[StageDoc]:
 
 def _replay(load: LoadDoc, keys: dict[str, Any]) -> tuple[Phase, ...]:
     path = Path(keys["replay"]).expanduser()
-    lines, recorded = outline(path)
+    found = look_into(path)
+    lines, recorded = found.requests, found.seconds
     if "rate" in keys:
         return (_open(keys, requests=lines),)
     if keys.get("arrivals") == "recorded" and recorded is None:

@@ -14,16 +14,15 @@ from msgspec import UNSET
 
 from opsconsole.errors import UsageError
 from opsconsole.load_words import MOST_CLIENTS
-from opsconsole.profile.loads import AbortDoc, LoadDoc, StageDoc, parse_lengths
+from opsconsole.profile.loads import AbortDoc, LoadDoc, StageDoc, parse_abort, parse_lengths
 from opsconsole.profile.problems import nearest
 from opsconsole.profile.read import unwrap
 from opsconsole.profile.threshold import parse_threshold
 from opsconsole.profile.units import parse_duration, parse_rate, parse_ratio
+from opsconsole.text import clean_line
 
 _STAGE = re.compile(r"(?P<first>\d+(?:\.\d+)?)(?:\.\.(?P<to>\d+(?:\.\d+)?))?(?P<rate>/s)?")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_ABORT = re.compile(r"(?P<threshold>.+?)(?:\s+after\s+(?P<after>\d+))?")
-_OVER = re.compile(r" over \S+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE]\d+)?")
 
 
 def option_value(key: str, value: Any) -> Any:
@@ -60,6 +59,27 @@ def option_value(key: str, value: Any) -> Any:
         raise UsageError(f"{str(error)[0].lower()}{str(error)[1:]}", where=key) from None
     except ValueError as error:
         raise UsageError(str(error), where=key) from None
+
+
+def number_of(key: str, text: str) -> Any:
+    """A number that stands without its option, as it is typed: ``100``, and where it is a rate
+    ``50/s``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    check_text(text, key)
+    if key == "rate":
+        try:
+            return option_value(key, text)
+        except UsageError as error:
+            shown = clean_line(text, 60)
+            raise UsageError(f"{error.what}, got {shown!r}", where=key) from None
+    number = float(text) if _NUMBER.fullmatch(text.strip()) else 0.5
+    if not number.is_integer():
+        shown = clean_line(text, 60)
+        raise UsageError(f"expected a whole number, such as 100, got {shown!r}", where=key)
+    return int(number)
 
 
 @functools.cache
@@ -126,12 +146,4 @@ def _clients(text: str) -> int:
 def _abort(value: Any) -> AbortDoc:
     if isinstance(value, AbortDoc):
         return value
-    match = _ABORT.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError("expected a threshold, such as error_rate < 50% over 10s after 3")
-    after = int(match["after"]) if match["after"] else 3
-    if after < 1:
-        raise ValueError("expected at least 1 second after `after`")
-    threshold = parse_threshold(match["threshold"])
-    window = threshold.window or UNSET
-    return AbortDoc(_OVER.sub("", threshold.text), window=window, after=after)
+    return parse_abort(str(value))

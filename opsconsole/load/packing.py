@@ -29,6 +29,10 @@ from opsconsole.load.thinning import thin
 MOST_TICKS = 3600
 """Ticks that are stored of one run; more are merged."""
 
+_GZIP = 31
+"""Deflated with the CRC-32 of gzip: the sum of zlib's own format (Adler-32), which earlier versions
+wrote, also holds for one damaged run in some thousands."""
+_EITHER = 47
 _LARGEST = 1 << 30
 """Bytes that an inflated run may have."""
 
@@ -36,7 +40,7 @@ _LARGEST = 1 << 30
 def pack(run: Run) -> bytes:
     """The run as bytes, with at most about :data:`MOST_TICKS` ticks."""
     ticks = thin(run.ticks, MOST_TICKS)
-    pressed = zlib.compressobj(6)
+    pressed = zlib.compressobj(6, wbits=_GZIP)
     head = _Head(
         run=msgspec.structs.replace(run, phases=[], ticks=[]),
         phases=len(run.phases),
@@ -56,7 +60,7 @@ def unpack(data: bytes) -> Run:
     Raises:
         ValueError, zlib.error, msgspec.MsgspecError: it did not.
     """
-    press = zlib.decompressobj()
+    press = zlib.decompressobj(_EITHER)
     raw = memoryview(press.decompress(data, _LARGEST))
     if not press.eof:
         raise ValueError("cut short, or too large")
@@ -150,6 +154,7 @@ class _Totals(Struct, array_like=True):
     after_ended: int = 0
     after_pairs: int = 0
     after_answered: int | None = None
+    checked: int | None = None
 
     @staticmethod
     def of(totals: Totals) -> _Totals:
@@ -169,13 +174,14 @@ class _Totals(Struct, array_like=True):
             totals.after_ended,
             totals.after_pairs,
             totals.after_answered,
+            totals.checked,
         )
 
     def back(self) -> Totals:
         answered = self.after_answered
         if answered is None:  # of a version that did not tell: what cannot be known was answered
             answered = min(self.after_ended, self.good + answers(self.errors))
-        return Totals(
+        found = Totals(
             self.sent,
             self.ended,
             self.good,
@@ -192,6 +198,9 @@ class _Totals(Struct, array_like=True):
             self.after_pairs,
             answered,
         )
+        # One that did not say took all answers for checked.
+        found.checked = found.good + found.wrong if self.checked is None else self.checked
+        return found
 
 
 _NOTHING = pack_histogram(Histogram())
@@ -247,11 +256,13 @@ class _Phase(Struct, array_like=True):
     seconds: float
     totals: dict[str, _Totals]
     client: _Client
+    idle: float = 0.0
 
     @staticmethod
     def of(result: PhaseResult) -> _Phase:
         totals = {name: _Totals.of(totals) for name, totals in result.totals.items()}
-        return _Phase(result.phase, result.seconds, totals, _Client.of(result.client))
+        client = _Client.of(result.client)
+        return _Phase(result.phase, result.seconds, totals, client, result.idle)
 
     def back(self) -> PhaseResult:
         return PhaseResult(
@@ -259,6 +270,7 @@ class _Phase(Struct, array_like=True):
             seconds=self.seconds,
             totals={name: totals.back() for name, totals in self.totals.items()},
             client=self.client.back(),
+            idle=self.idle,
         )
 
 
@@ -269,12 +281,13 @@ class _Tick(Struct, array_like=True):
     totals: dict[str, _Totals]
     client: _Client
     servers: dict[str, ServerSample]
+    since: float | None = None
 
     @staticmethod
     def of(tick: Tick) -> _Tick:
         totals = {name: _Totals.of(totals) for name, totals in tick.totals.items()}
         client = _Client.of(tick.client)
-        return _Tick(tick.at, tick.seconds, tick.phase, totals, client, tick.servers)
+        return _Tick(tick.at, tick.seconds, tick.phase, totals, client, tick.servers, tick.since)
 
     def back(self) -> Tick:
         return Tick(
@@ -284,6 +297,7 @@ class _Tick(Struct, array_like=True):
             totals={name: totals.back() for name, totals in self.totals.items()},
             client=self.client.back(),
             servers=self.servers,
+            since=self.since,
         )
 
 

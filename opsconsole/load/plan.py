@@ -10,7 +10,7 @@ from opsconsole.load_words import DIALECTS, MODES, Arrivals, Dialect, Mode
 
 __all__ = [
     "DIALECTS", "MODES", "Abort", "Arrivals", "Dialect", "Lengths", "Mode", "Phase", "Plan",
-    "Search", "Seconds", "Steps", "Work",
+    "ReplayFile", "Search", "Seconds", "Steps", "Work",
 ]  # fmt: skip
 
 Seconds = float
@@ -25,6 +25,19 @@ class Lengths(Struct, frozen=True):
     second: float = 0
 
 
+class ReplayFile(Struct, frozen=True, kw_only=True):
+    """What a replayed file held when the plan was made: the same, wherever it lies, is the same
+    load.
+
+    Attributes:
+        requests: Lines with one. ``size``: bytes of the file. ``sha256``: of them, hexadecimal.
+    """
+
+    requests: int
+    size: int
+    sha256: str
+
+
 class Work(Struct, frozen=True, kw_only=True):
     """What is sent.
 
@@ -33,6 +46,7 @@ class Work(Struct, frozen=True, kw_only=True):
         check: Share (0..1) of the answers whose body is checked; the status always is.
         replay: A JSONL file of bodies instead of made ones; each line a body, or an object with
             ``body`` and, for ``recorded`` arrivals, ``at`` in seconds.
+        replayed: What that file held; None without one, and in a run of a version that did not say.
         method, path, body, headers: The request of the dialect ``http``; ``path`` also overrides
             the route of another dialect, and ``headers`` go with every request.
     """
@@ -47,6 +61,7 @@ class Work(Struct, frozen=True, kw_only=True):
     model: str = ""
     check: float = 1.0
     replay: str = ""
+    replayed: ReplayFile | None = None
     method: str = "GET"
     path: str = ""
     body: str = ""

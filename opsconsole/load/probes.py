@@ -8,20 +8,25 @@ from typing import NamedTuple
 
 import msgspec
 
-from opsconsole.load.judge import judge, show
+from opsconsole import figures
+from opsconsole.load.judge import judge
+from opsconsole.load.measured import observed
 from opsconsole.load.records import PhaseResult
 from opsconsole.load.validity import reasons
-from opsconsole.profile.threshold import Threshold
+from opsconsole.profile.threshold import METRICS, Threshold
 
 SEEN_TWICE = 2
 """What is seen once may be chance: a break, or a generator that could not keep up."""
+OVER = 0.95
+"""Share of its time below which a probe was stopped before its end."""
 _GROWTH = 0.05
 
 
 class Probe(NamedTuple):
-    """One try. ``level``: rate a second, or clients. ``why`` says what broke; ``limited`` why the
-    generator, not the server, set the limit: such a probe says nothing of the server. ``phase`` is
-    its number within the run; ``answered``: whether there was one good answer."""
+    """One try. ``level``: rate a second, or clients. ``why`` says what broke, ``brief`` the same in
+    fewer words; ``limited`` why the generator, not the server, set the limit: such a probe says
+    nothing of the server. ``phase`` is its number within the run; ``answered``: whether there was
+    one good answer; ``short``: it ended before its answers came, which is why it is limited."""
 
     level: float
     held: bool
@@ -29,37 +34,78 @@ class Probe(NamedTuple):
     limited: str
     phase: int = 0
     answered: bool = True
+    brief: str = ""
+    short: bool = False
 
 
 def probe_of(
-    level: float, results: Sequence[PhaseResult], thresholds: Sequence[Threshold], phase: int
+    level: float,
+    results: Sequence[PhaseResult],
+    thresholds: Sequence[Threshold],
+    phase: int = 0,
+    *,
+    running: bool = False,
 ) -> Probe:
-    """What the last of ``results`` says of ``level``; the one before it is its warm-up."""
+    """What the last of ``results`` says of ``level``; the one before it is its warm-up.
+
+    Args:
+        running: It is not over: what there is of it so far.
+    """
     result = results[-1]
     client, totals = result.client, result.all()
-    why = [
-        f"{judgement.threshold} broken by {show(judgement.metric, judgement.observed)}"
+    cut = not running and _is_cut(result)
+    short = "" if running or cut else _too_short(result)
+    broken = [
+        (
+            f"{judgement.threshold} broken by {observed(judgement)}",
+            f"{judgement.metric} {observed(judgement)}",
+        )
         for judgement in judge(result, thresholds)
-        if not judgement.passed and (judgement.observed is not None or totals.ended)
+        if not judgement.passed
+        and (judgement.observed is not None or totals.ended)
+        # In the time of a probe without answers nothing was done: that is no rate.
+        and not (short and METRICS[judgement.metric] == "rate")
     ]
     if client.dropped:
         # Beyond its limit a server is overrun: what was not sent for it is its failure.
-        why.append(f"{client.dropped:,} of {client.due:,} dropped, too many were in flight")
-        client = msgspec.structs.replace(client, due=client.due - client.dropped, dropped=0)
-    cut = _is_cut(result)
+        dropped = f"{client.dropped:,} of {client.due:,} dropped, too many were in flight"
+        broken.append((dropped, dropped))
     if cut:
-        why.append(f"stopped after {result.seconds:.1f} s: in flight grew without end")
-    elif grows := growth(results):
-        why.append(f"in flight grew by {grows:.3g} a second without end")
-    if why and totals.errors:
+        why = f"stopped after {result.seconds:.1f} s: more piled up in flight than can be answered"
+        broken.append((f"{why} in time", why))
+    elif not running and (grows := growth(results)):
+        why = f"in flight grew by {grows:.3g} a second"
+        broken.append((f"{why} without end", why))
+    if broken and totals.errors:
         kind = max(totals.errors, key=totals.errors.__getitem__)
-        why.append(f"{totals.errors[kind]:,} × {kind}")
-    own = msgspec.structs.replace(result, client=client)
-    limited = "" if cut else "; ".join(reasons(own, thresholds))
-    if not why and not totals.ended:
-        why.append("nothing was measured")
-    held = not why and not limited
-    return Probe(level, held, "; ".join(why), limited, phase, answered=totals.good > 0)
+        counted = f"{totals.errors[kind]:,} × {kind}"
+        broken.append((counted, counted))
+    short = "" if broken else short
+    limited = "" if cut else "; ".join(([short] if short else []) + limits(result, thresholds))
+    if not (client.due or totals.sent or totals.ended):
+        limited = "" if running else "nothing fell due"
+    elif not broken and not totals.ended:
+        broken.append(("nothing was measured", "nothing was measured"))
+    return Probe(
+        level,
+        held=not broken and not limited,
+        why="; ".join(long for long, _ in broken),
+        limited=limited,
+        phase=phase,
+        answered=totals.good > 0,
+        brief="; ".join(brief for _, brief in broken),
+        short=bool(short),
+    )
+
+
+def limits(result: PhaseResult, thresholds: Sequence[Threshold]) -> list[str]:
+    """Why the generator, not the server, limits a probe. What is dropped there is the server's
+    failure: beyond its limit it is overrun on purpose."""
+    client = result.client
+    if not (client.due or result.all().ended):
+        return []
+    own = msgspec.structs.replace(client, due=client.due - client.dropped, dropped=0)
+    return reasons(msgspec.structs.replace(result, client=own), thresholds)
 
 
 def standing(probes: Sequence[Probe]) -> tuple[float | None, float | None]:
@@ -101,6 +147,18 @@ def growth(results: Sequence[PhaseResult]) -> float:
     return rise / apart if rise > chance and rise / apart > _GROWTH * rate else 0.0
 
 
+def _too_short(result: PhaseResult) -> str:
+    """Why nothing can be said of a probe that was over before its answers came; empty where most
+    came in its time."""
+    median = result.all().response.percentile(50)
+    if median is None or median <= result.seconds or not result.phase.is_open:
+        return ""
+    return (
+        f"it lasted {figures.with_unit(result.seconds)}, and half of the answers took more than "
+        f"{figures.with_unit(median)}: try a longer --duration"
+    )
+
+
 def _is_cut(result: PhaseResult) -> bool:
     """Whether a probe was stopped before its time."""
     phase = result.phase
@@ -108,5 +166,5 @@ def _is_cut(result: PhaseResult) -> bool:
         phase.is_open
         and phase.requests is None
         and phase.duration is not None
-        and result.seconds < 0.95 * phase.duration
+        and result.seconds < OVER * phase.duration
     )

@@ -19,6 +19,8 @@ TICK = 1.0
 _ANSWERED = ("HTTP ", "wrong answer", "answer too large", "other")
 """How kinds of errors begin that are answers. ``other``: all beyond the fiftieth kind, and only
 what answers say of themselves has so many."""
+_CHECKED = ("wrong answer", "answer too large")
+"""Of them, those that only a look at the body shows."""
 
 
 def is_answer(kind: str) -> bool:
@@ -56,11 +58,14 @@ class Totals(Struct):
         errors: The others by kind, such as ``503 queue_full``, ``timeout``, ``wrong answer``.
         response: From the intended moment to the end; for a closed loop from the sending.
         service: From the sending to the end.
-        first_byte: From the sending to the answer's first byte.
+        first_byte: From the sending to the first byte of the answer's body, or of all of it where
+            it has none: a stream's head says nothing of when its first word comes.
         pairs: Scored pairs of the good ones (requests, where there are no pairs).
-        after_good, after_ended, after_pairs, after_answered: Those of them that came when the
-            phase's time did not run: after its end, or in a pause. They count everywhere but in
-            rates: what an overloaded server works off afterwards it did not do in that time.
+        after_good, after_ended, after_pairs, after_answered: What is to be taken off for rates
+            (:mod:`~opsconsole.load.rates`): those of them that came when the phase's time did not
+            run, after its end or in a pause, less those of the phases before that came in it.
+            Below 0 where those are more.
+        checked: Answers with a 2xx whose body was looked at.
     """
 
     sent: int = 0
@@ -78,20 +83,47 @@ class Totals(Struct):
     after_ended: int = 0
     after_pairs: int = 0
     after_answered: int = 0
+    checked: int = 0
 
     @property
     def answered(self) -> int:
         """Requests that the server answered, well or not; see :func:`is_answer`."""
         return self.good + answers(self.errors)
 
+    @property
+    def wrong(self) -> int:
+        """Those of the checked answers that were wrong."""
+        return sum(n for kind, n in self.errors.items() if kind.startswith(_CHECKED))
+
+    @property
+    def sound(self) -> float:
+        """The share (0..1) of ``good`` that counts as good. Below 1 where answers were checked on a
+        sample and some were wrong: of the others as many are taken to be, or a server that answers
+        nonsense would pass because hardly anybody looked."""
+        right = self.checked - self.wrong
+        unchecked = self.good - right
+        if not self.checked or right == self.checked or unchecked <= 0:
+            return 1.0
+        return (right + unchecked * right / self.checked) / self.good
+
+    @property
+    def failures(self) -> int:
+        """How many failed requests stand against all of ``good`` in a percentile."""
+        sound = self.sound
+        if sound == 1.0:
+            return self.ended - self.good
+        return round(self.ended / max(sound, 1e-9)) - self.good
+
     def rates(self, seconds: float) -> Rates:
-        """What was done a second over a phase, or part of one, that lasted ``seconds``."""
+        """What came a second in a phase, or part of one, that lasted ``seconds``: see
+        :mod:`~opsconsole.load.rates`."""
         if seconds <= 0:
             return Rates(None, None, None, None)
+        sound = self.sound
         return Rates(
-            (self.good - self.after_good) / seconds,
+            (self.good - self.after_good) * sound / seconds,
             (self.ended - self.after_ended) / seconds,
-            (self.pairs - self.after_pairs) / seconds,
+            (self.pairs - self.after_pairs) * sound / seconds,
             (self.answered - self.after_answered) / seconds,
         )
 
@@ -109,6 +141,7 @@ class Totals(Struct):
         self.after_ended += other.after_ended
         self.after_pairs += other.after_pairs
         self.after_answered += other.after_answered
+        self.checked += other.checked
         self.sent += other.sent
         self.ended += other.ended
         self.good += other.good
@@ -136,12 +169,13 @@ class Client(Struct):
         cpu: Share (0..1) of a core's time that the busiest process took at its busiest.
         busy: Seconds in which that share was above :data:`BUSY`.
         wanted: Seconds in which it ran or waited for a core to run on.
-        in_flight: At the end.
+        in_flight: At the end. ``waits``: seconds for which the oldest of them had waited then; it
+            is not stored.
         beats: How late it was at something it meant to do every 10 ms, whatever the servers did.
         stalled: Seconds in which it did not run though it wanted to, in stretches above 10 ms.
         failures: Trouble on this side by kind: no ports left, no files left.
-        retried: Requests sent again, because the server had closed the kept connection that they
-            went over (RFC 9112 §9.3.1); each counts once, from its first sending.
+        retried: Requests sent again, because the kept connection that they went over was lost, as
+            it seems without fault (RFC 9112 §9.5); each counts once, from its first sending.
     """
 
     due: int = 0
@@ -155,10 +189,12 @@ class Client(Struct):
     stalled: float = 0.0
     busy: float = 0.0
     wanted: float = 0.0
+    waits: float = 0.0
 
     def add(self, other: Client) -> None:
         """The same for both processes at one time; ``in_flight`` adds up, ``cpu`` is the higher."""
         self.in_flight += other.in_flight
+        self.waits = max(self.waits, other.waits)
         self.then(other, keep_in_flight=True)
 
     def then(self, other: Client, *, keep_in_flight: bool = False) -> None:
@@ -175,7 +211,7 @@ class Client(Struct):
         for name, count in other.failures.items():
             self.failures[name] = self.failures.get(name, 0) + count
         if not keep_in_flight:
-            self.in_flight = other.in_flight
+            self.in_flight, self.waits = other.in_flight, other.waits
 
 
 class ServerSample(Struct, frozen=True, kw_only=True):
@@ -201,6 +237,8 @@ class Tick(Struct, kw_only=True):
         at: Seconds from the run's start to the tick's start. ``seconds``: its length.
         phase: Index into the run's phases.
         totals: By server.
+        since: Since when something is in flight without a break, seconds from the run's start;
+            None where that is not known.
     """
 
     at: float
@@ -209,6 +247,7 @@ class Tick(Struct, kw_only=True):
     totals: dict[str, Totals]
     client: Client
     servers: dict[str, ServerSample] = {}
+    since: float | None = None
 
     @property
     def is_pause(self) -> bool:
@@ -221,12 +260,19 @@ class Tick(Struct, kw_only=True):
 
 
 class PhaseResult(Struct, kw_only=True):
-    """A phase that has ended: its totals by server, over ``seconds``."""
+    """A phase that has ended: its totals by server, over ``seconds``, in ``idle`` of which no
+    answer could come yet: see :func:`opsconsole.load.rates.idle`."""
 
     phase: Phase
     seconds: float
     totals: dict[str, Totals]
     client: Client
+    idle: float = 0.0
+
+    @property
+    def rated(self) -> float:
+        """Seconds that rates are over."""
+        return max(0.0, self.seconds - self.idle)
 
     def all(self) -> Totals:
         """The totals of all servers."""
@@ -259,7 +305,8 @@ class Conclusion(Struct, frozen=True, kw_only=True):
     """What a search or a stress test found, in words and as a number (rate a second, or clients).
 
     ``low`` and ``high`` bracket it: the highest that held, the lowest that broke (None: none did).
-    ``phase``: the run's last phase that held at ``low``.
+    ``phase``: the run's last phase that held at ``low``. ``interval``: between which limits it lies
+    with 90 % probability; None where that cannot be said.
     """
 
     text: str
@@ -267,6 +314,7 @@ class Conclusion(Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     phase: int | None = None
+    interval: tuple[float, float] | None = None
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
@@ -279,6 +327,8 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     dtype: str = ""
     certificate: str = ""
     """``not checked`` where nobody looked at it."""
+    batch_limit: int | None = None
+    """Most documents of a request that it takes, where it says so: larger ones go in parts."""
 
 
 class Run(Struct, kw_only=True):
@@ -326,6 +376,7 @@ class Run(Struct, kw_only=True):
             seconds=sum(result.seconds for result in phases),
             totals={},
             client=Client(),
+            idle=sum(result.idle for result in phases),
         )
         for result in phases:
             for name, totals in result.totals.items():

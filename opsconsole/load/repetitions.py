@@ -107,7 +107,7 @@ def _value(metric: str, run: Run, phases: Counter[Phase]) -> float | None:
         if left[result.phase] > 0:
             left[result.phase] -= 1
             totals.add(result.all())
-            seconds += result.seconds
+            seconds += result.rated
     return measure(metric, totals, seconds)
 
 

@@ -8,8 +8,12 @@ from textwrap import wrap
 from opsconsole import figures
 from opsconsole.load import run_tables
 from opsconsole.load.histogram import Histogram
+from opsconsole.load.measured import seen
 from opsconsole.load.plan import Phase
+from opsconsole.load.rates import MOST_IDLE, least_response
 from opsconsole.load.records import Client, PhaseResult, Run, Tick, Totals
+from opsconsole.load.remarks import remarks
+from opsconsole.load.replay_file import about
 from opsconsole.load.series import bins, points
 from opsconsole.load.summary import (
     by_hand,
@@ -18,7 +22,6 @@ from opsconsole.load.summary import (
     law,
     moment,
     per_second,
-    seen,
     sentence,
     share,
     span,
@@ -31,6 +34,8 @@ from opsconsole.text import clean_line
 
 WIDTH = 80
 _BINS = 12
+_TOLD_IDLE = 0.02
+"""Share of the time from which on it is told that rates are over the rest of it."""
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 GLYPHS = {"passed": "●", "failed": "×", "invalid": "!", "stopped": "▲", "measured": "●"}
 _TO_ASCII = str.maketrans(
@@ -145,6 +150,7 @@ def _head(run: Run, width: int) -> list[str]:
             f"{moment(run.at)} · {run.id}",
             f"profile {clean_line(run.profile, 40)} · plan {run.fingerprint[:8]}"
             + (f" · {clean_line(run.machine, 60)}" if run.machine else ""),
+            about(run.plan.work),
         )
         if part
     ]
@@ -175,10 +181,12 @@ def _counts(run: Run, result: PhaseResult, totals: Totals, width: int) -> list[s
     rows = [
         (
             "requests",
-            f"{totals.ended:,} in {span(seconds)}: {totals.good:,} good, {failed(totals):,} failed "
+            f"{totals.ended:,} in {span(seconds)}: {totals.good:,} "
+            f"{'good' if totals.sound == 1 else 'good or not checked'}, {failed(totals):,} failed "
             f"({share(success(totals))} good)",
         )
     ]
+    rows += [("", remark) for remark in remarks(run)]
     if totals.sent > totals.ended:
         rows.append(("", f"{totals.sent - totals.ended:,} sent without an outcome"))
     if result.client.dropped:
@@ -190,21 +198,31 @@ def _counts(run: Run, result: PhaseResult, totals: Totals, width: int) -> list[s
             )
         )
     if result.client.retried:
-        again = f"{result.client.retried:,} sent again: the server had closed the kept connection"
+        again = (
+            f"{result.client.retried:,} sent again: lost with the kept connection they went over"
+        )
         rows.append(("", again))
     if seconds > 0:
-        rate = f"{per_second(totals.rates(seconds).good)}/s good"
+        rate = f"{per_second(totals.rates(result.rated).good)}/s good"
         if failed(totals):
-            rate += f", {per_second(totals.rates(seconds).ended)}/s ended"
+            rate += f", {per_second(totals.rates(result.rated).ended)}/s ended"
         if result.client.due and result.phase.is_open:
-            rate += f", {per_second(result.client.due / seconds)}/s due"
+            # Until the last answer of so many, or for so long.
+            due_in = seconds if result.phase.requests is None else result.rated
+            rate += f", {per_second(result.client.due / due_in)}/s due"
         rows.append(("rate", rate))
+        if result.idle > _TOLD_IDLE * seconds:
+            least = least_response(totals)
+            rest = f"from the first {took(result.idle)} on: no answer could come before"
+            if least >= MOST_IDLE * seconds:
+                rest = f"too short to tell a rate: an answer takes {took(least)} at least"
+            rows.append(("", rest))
         moved = (
             f"{figures.size(totals.bytes_out / seconds)}/s out, "
             f"{figures.size(totals.bytes_in / seconds)}/s in"
         )
         if totals.pairs > totals.good:
-            moved = f"{per_second(totals.rates(seconds).pairs)} pairs/s, {moved}"
+            moved = f"{per_second(totals.rates(result.rated).pairs)} pairs/s, {moved}"
         rows.append(("", moved))
     processes = f"{run.processes} processes, " if run.processes > 1 else ""
     rows.append(("generator", f"{processes}busiest core {share(result.client.cpu)}"))

@@ -7,16 +7,18 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
 
 import msgspec
+from msgspec import structs
 
 from opsconsole import __version__
 from opsconsole.errors import OpsError, UsageError
+from opsconsole.load.beside import announced
 from opsconsole.load.children import Generators
 from opsconsole.load.collect import Collector, keep
-from opsconsole.load.conductor import Overrun, conduct
+from opsconsole.load.conductor import conduct
 from opsconsole.load.judge import thresholds_of
 from opsconsole.load.levels import Levels
 from opsconsole.load.messages import (
@@ -29,15 +31,18 @@ from opsconsole.load.messages import (
     Setup,
     Stop,
 )
+from opsconsole.load.overrun import Overrun
 from opsconsole.load.plan import Phase, Plan
 from opsconsole.load.records import PhaseResult, Run, Tick
+from opsconsole.load.replay_file import refuse_changed
 from opsconsole.load.sampling import Sampler
 from opsconsole.load.secrecy import is_masked, masked
 from opsconsole.load.shares import processes_for
 from opsconsole.load.targets import chosen, prepare
 from opsconsole.load.validity import failures, reasons
 from opsconsole.load.windows import AbortWatch
-from opsconsole.profile import Profile
+from opsconsole.profile import Profile, Server
+from opsconsole.profile.units import format_rate
 
 _LEAD_NS = 50_000_000
 """From telling the processes to begin until they do: all of them have read it by then."""
@@ -66,7 +71,7 @@ class LoadRun:
     def __init__(self, plan: Plan, profile: Profile) -> None:
         if is_masked(plan):
             raise UsageError(
-                "a header or a parameter of this plan is a secret, which was not stored",
+                "a part of this plan is a secret, which was not stored",
                 where=plan.name, hint="run it from its profile or its options again",
             )  # fmt: skip
         self._servers = chosen(plan, profile)
@@ -78,7 +83,7 @@ class LoadRun:
         self.run = Run(
             id=_new_id(plan.name),
             at=time.time(),
-            plan=(kept := masked(plan)),
+            plan=(kept := masked(plan, _keys_of(self._servers))),
             profile=profile.name,
             fingerprint=_fingerprint(kept, profile),
             servers={},
@@ -98,9 +103,9 @@ class LoadRun:
     def change(self, *, rate: float | None = None, concurrency: int | None = None) -> None:
         """Another rate a second, or another number of clients, from now on."""
         if rate is not None:
-            self._intervene(f"{rate:g}/s")
+            self._intervene(format_rate(rate))
         if concurrency is not None:
-            self._intervene(f"{concurrency} clients")
+            self._intervene(f"{concurrency:,} client{'s' * (concurrency != 1)}")
         self._tell(Control(rate=rate, concurrency=concurrency))
 
     def stop(self, why: str, *, forgive: bool = True) -> None:
@@ -125,9 +130,11 @@ class LoadRun:
         whatever moment, the generator processes are ended too.
 
         Raises:
-            OpsError: a key cannot be had, or a generator process failed before anything was
-                measured. One that fails later makes the run invalid.
+            OpsError: a key cannot be had, the replayed file is another by now, or a generator
+                process failed before anything was measured. One that fails later makes the run
+                invalid.
         """
+        await asyncio.to_thread(refuse_changed, self.plan.work)
         targets, self.run.servers = await prepare(self.plan, self._servers)
         self.run.processes = shares = processes_for(self.plan, targets)
         setups = [
@@ -143,14 +150,17 @@ class LoadRun:
             for share in range(shares)
         ]
         sampler = Sampler(self._servers)
+        urls = [server.url for server in self._servers]
         async with Generators(setups) as generators:
             await self._ready(generators, shares)
             self._generators = generators
             sampler.start()
             try:
-                async with aclosing(self._conduct(generators, shares, sampler)) as ticks:
-                    async for tick in ticks:
-                        yield tick
+                conducted = self._conduct(generators, shares, sampler)
+                with announced(urls, self.plan.name):
+                    async with aclosing(conducted) as ticks:
+                        async for tick in ticks:
+                            yield tick
             finally:
                 self._generators = None
                 await sampler.stop()
@@ -204,7 +214,7 @@ class LoadRun:
         self, phases: tuple[Phase, ...], first: int, generators: Generators, collector: Collector
     ) -> AsyncGenerator[Tick, None]:
         """The ticks of phases that follow each other in every process without waiting."""
-        overrun = Overrun() if self.plan.search is not None else None
+        overrun = Overrun.of(self.plan, self.thresholds, phases, first)
         begin = time.monotonic_ns() + _LEAD_NS
         generators.tell(Begin(phases=phases, first=first, at=begin))
         self.phases += phases
@@ -246,6 +256,9 @@ class LoadRun:
             self._levels.take(tick)
             if (why := watch.take(tick)) is not None:
                 self.stop(f"aborted: {why}", forgive=False)
+        else:
+            self._levels.pass_by(tick)
+            watch.pass_by(tick)
         keep(self.run.ticks, tick)
         return tick
 
@@ -266,10 +279,11 @@ class LoadRun:
             if held is not None and held < len(run.phases):
                 run.invalid = reasons(run.phases[held], self.thresholds)
             elif not run.stopped and found is not None and found.low is found.high is None:
-                run.invalid = ["the generator limited whatever was tried"]
+                run.invalid = ["nothing that was tried could be judged"]
         else:
             run.judgements = self._levels.judge(whole)
-            run.invalid = reasons(whole, self.thresholds)
+            own = [tick for tick in run.ticks if self.phases[tick.phase].measured]
+            run.invalid = reasons(whole, self.thresholds, own, self._levels.doubts())
         if self._failure is not None:
             run.invalid.insert(0, f"the {self._failure.where} {self._failure.what}")
 
@@ -317,8 +331,19 @@ def _new_id(name: str) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{name}-{secrets.token_hex(3)}"
 
 
+def _keys_of(servers: Iterable[Server]) -> Iterator[str]:
+    """The keys that can be had; the others are missed where they are needed."""
+    for server in servers:
+        if server.api_key is not None:
+            with suppress(OpsError):
+                yield server.api_key.reveal()
+
+
 def _fingerprint(plan: Plan, profile: Profile) -> str:
-    """SHA-256 of what was to be run, on what; secrets are in neither."""
+    """SHA-256 of what was to be run, on what; secrets are in neither. Of a replay what the file
+    holds is in it, wherever that lies."""
+    if plan.work.replayed is not None:
+        plan = structs.replace(plan, work=structs.replace(plan.work, replay=""))
     text = msgspec.json.encode(
         (plan, [(s.name, s.url, s.daemon) for s in profile.servers]), order="deterministic"
     )

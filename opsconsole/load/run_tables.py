@@ -7,6 +7,7 @@ from statistics import median
 
 from opsconsole import figures
 from opsconsole.load.histogram import Histogram
+from opsconsole.load.measured import seen
 from opsconsole.load.records import PhaseResult, Run, ServerSample, Totals
 from opsconsole.load.summary import (
     PERCENTS,
@@ -17,7 +18,6 @@ from opsconsole.load.summary import (
     per_second,
     percent_name,
     phase_name,
-    seen,
     share,
     success,
     took,
@@ -69,7 +69,7 @@ def phases(results: Sequence[PhaseResult]) -> Table:
                 phase_name(result) + note,
                 law(result.phase),
                 f"{totals.ended:,}",
-                per_second(totals.rates(result.seconds).good),
+                per_second(totals.rates(result.rated).good),
                 *_three(totals.response),
                 f"{failed(totals):,}",
             )
@@ -92,7 +92,7 @@ def servers(result: PhaseResult) -> Table:
             (
                 clean_line(name, 30),
                 f"{totals.ended:,}",
-                per_second(totals.rates(result.seconds).good),
+                per_second(totals.rates(result.rated).good),
                 *_three(totals.response),
                 took(totals.response.maximum),
                 f"{failed(totals):,}",
@@ -188,7 +188,7 @@ def spread(runs: Sequence[Run]) -> Table:
             continue
         totals = result.all()
         p50, p95, p99 = totals.response.percentiles((50, 95, 99))
-        rate = totals.rates(result.seconds).good
+        rate = totals.rates(result.rated).good
         for name, value in (("p50", p50), ("p95", p95), ("p99", p99), ("good/s", rate),
                             ("success", success(totals))):  # fmt: skip
             if value is not None:

@@ -7,28 +7,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from opsconsole.load.histogram import Histogram, lower_of
-from opsconsole.load.records import Run, Tick
+from opsconsole.load.live_moments import Moment, moment_of
+from opsconsole.load.records import Run
 from opsconsole.load.thinning import thin
 
 OTHERS = "others"
-
-
-class Point(NamedTuple):
-    """One tick. ``at`` is its middle in seconds; latencies in seconds, None without any; rates a
-    second; ``late`` the generator's p99."""
-
-    at: float
-    p50: float | None
-    p95: float | None
-    p99: float | None
-    good: float
-    errors: float
-    sent: float
-    due: float
-    in_flight: int
-    late: float | None
-    cpu: float
-    kinds: dict[str, float]
 
 
 class Stretch(NamedTuple):
@@ -49,29 +32,9 @@ class Bin(NamedTuple):
     number: float
 
 
-def points(run: Run, most: int = 400) -> list[Point]:
+def points(run: Run, most: int = 400) -> list[Moment]:
     """The run over time in at most about ``most`` points; ticks are merged where there are more."""
-    return [_point(tick) for tick in thin(run.ticks, most) if tick.seconds > 0]
-
-
-def _point(tick: Tick) -> Point:
-    totals = tick.all()
-    p50, p95, p99 = totals.response.percentiles((50, 95, 99))
-    seconds = tick.seconds
-    return Point(
-        at=tick.at + seconds / 2,
-        p50=p50,
-        p95=p95,
-        p99=p99,
-        good=totals.rates(seconds).good or 0.0,
-        errors=totals.rates(seconds).failed or 0.0,
-        sent=totals.sent / seconds,
-        due=tick.client.due / seconds,
-        in_flight=tick.client.in_flight,
-        late=tick.client.late.percentile(99),
-        cpu=tick.client.cpu,
-        kinds={kind: count / seconds for kind, count in totals.errors.items()},
-    )
+    return [moment_of(tick) for tick in thin(run.ticks, most) if tick.seconds > 0]
 
 
 def stretches(run: Run) -> list[Stretch]:

@@ -28,13 +28,14 @@ def processes_for(plan: Plan, targets: Sequence[Target], cores: int | None = Non
     Args:
         cores: That may be used; by default those that this process may run on.
     """
+    most = max(1, plan.max_in_flight)  # each has one in flight at least
     if plan.processes:
-        return plan.processes
+        return min(plan.processes, most)
     if cores is None:
         cores = _cores()
     near = any(target.unix or target.host.startswith(_LOCAL) for target in targets)
     able = cores // 2 if near else cores - 1
-    return max(1, min(able, MOST, max(_needed(plan), default=1)))
+    return max(1, min(able, most, MOST, max(_needed(plan), default=1)))
 
 
 def _needed(plan: Plan) -> Iterator[int]:

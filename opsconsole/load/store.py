@@ -15,13 +15,15 @@ import msgspec
 
 from opsconsole import paths
 from opsconsole.errors import OpsError, UsageError
+from opsconsole.load.comparable import strata
 from opsconsole.load.packing import pack, unpack
 from opsconsole.load.records import Run
-from opsconsole.load.summary import Summary, summarize
+from opsconsole.load.summary import Summary, sentence, summarize
 from opsconsole.profile.problems import nearest
 from opsconsole.text import clean_line
 
 _MAGIC = b"opsconsole load 1\n"
+_ENDED = {"failed": "failed", "stopped": "was stopped"}
 
 
 def folder() -> Path:
@@ -182,13 +184,16 @@ def read(run_id: str) -> Run:
         raise OpsError("the stored run is damaged", where=str(path)) from None
 
 
-def set_baseline(word: str, *, profile: str | None = None) -> Summary:
+def set_baseline(word: str, *, profile: str | None = None, force: bool = False) -> Summary:
     """Make a run the one that later runs of its plan and profile are compared with.
 
+    Args:
+        force: Even one that failed or was stopped.
+
     Raises:
-        UsageError: there is no such run, it is invalid, or it was changed by hand: no run could
-            be compared with it.
-        OpsError: it cannot be noted, or what is noted of other plans cannot be read.
+        UsageError: there is no such run; it is invalid, was changed by hand, or is too short: no
+            run could be compared with it; or without ``force``: it failed or was stopped.
+        OpsError: it cannot be read or noted, or what is noted of other plans cannot be read.
     """
     summary = look_up(word, profile=profile)
     if summary.verdict == "invalid":
@@ -199,6 +204,19 @@ def set_baseline(word: str, *, profile: str | None = None) -> Summary:
         raise UsageError(
             f"run {summary.id} was changed by hand while it ran and can be no baseline",
             hint=summary.by_hand,
+        )
+    run = read(summary.id)
+    if not run.series:  # repetitions are compared as wholes, however short they are
+        try:
+            strata(run, run)
+        except UsageError as error:
+            raise UsageError(f"no baseline: {error.what}", hint=error.hint) from None
+    if summary.verdict in ("failed", "stopped") and not force:
+        why = run.stopped if summary.verdict == "stopped" else sentence(run).partition(": ")[2]
+        raise UsageError(
+            f"run {summary.id} {_ENDED[summary.verdict]}: {clean_line(why, 200)}",
+            hint=f"later runs would be held against that; if it is meant: opsconsole load "
+            f"baseline {summary.id} --force",
         )
     noted = _baselines()
     noted.setdefault(summary.profile, {})[summary.plan] = summary.id

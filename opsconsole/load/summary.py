@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from opsconsole import figures
 from opsconsole.load.histogram import Histogram
 from opsconsole.load.plan import Phase
+from opsconsole.load.ranks import percentile, rank_of
 from opsconsole.load.records import Client, Judgement, PhaseResult, Run, Totals
-from opsconsole.profile.threshold import METRICS
+from opsconsole.profile.units import format_rate
 from opsconsole.text import clean_line
 
 Verdict = Literal["passed", "failed", "invalid", "stopped", "measured"]
@@ -28,8 +29,11 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     Attributes:
         seconds: Their length. ``rate``: good requests a second.
-        requests: With an outcome. ``errors``: those that were not good. ``pairs``: scored.
-        p50, p95, p99, largest: Response time of good requests, seconds; None without any.
+        requests: With an outcome. ``errors``: those that were not good, as far as was checked.
+            ``pairs``: scored.
+        p50, p95, p99, largest: Response time as thresholds count it, seconds: a failed request is
+            infinitely slow, so that ``inf`` (in JSON null) is where the rank falls among them.
+            None without any request.
         headline: The conclusion, why it was stopped or why it is invalid; else empty.
         by_hand: What was changed by hand while it ran; empty for a run as planned.
     """
@@ -58,6 +62,16 @@ class Summary(Struct, frozen=True, kw_only=True):
     series: str = ""
     by_hand: str = ""
 
+    def __post_init__(self) -> None:
+        """JSON has no number for ``inf``, and an older version stored those of good requests."""
+        good = self.requests - self.errors
+        for name, percent in _SUMMED.items():
+            if self.requests and rank_of(percent, self.requests) > good:
+                structs.force_setattr(self, name, math.inf)
+
+
+_SUMMED = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "largest": 100.0}
+
 
 def verdict(run: Run) -> Verdict:
     """What the run says: an invalid run says nothing about the servers, whatever it measured."""
@@ -78,7 +92,7 @@ def nothing_held(run: Run) -> str:
     if run.conclusion is not None and (run.plan.search or run.plan.steps):
         return "nothing held" if run.conclusion.value is None else ""
     whole = run.measured()
-    return "" if whole is not None and whole.all().good else "not one good answer"
+    return "" if whole is not None and success(whole.all()) else "not one good answer"
 
 
 def summarize(run: Run) -> Summary:
@@ -86,7 +100,7 @@ def summarize(run: Run) -> Summary:
     result = run.measured()
     totals = result.all() if result else Totals()
     seconds = result.seconds if result else 0.0
-    p50, p95, p99 = totals.response.percentiles((50, 95, 99))
+    bad = totals.ended - round(totals.good * totals.sound)
     headline = run.invalid[0] if run.invalid else run.stopped
     if not headline and run.conclusion is not None:
         headline = run.conclusion.text
@@ -100,13 +114,13 @@ def summarize(run: Run) -> Summary:
         verdict=verdict(run),
         seconds=seconds,
         requests=totals.ended,
-        errors=failed(totals),
+        errors=bad,
         pairs=totals.pairs,
-        rate=totals.rates(seconds).good,
-        p50=p50,
-        p95=p95,
-        p99=p99,
-        largest=totals.response.maximum,
+        rate=totals.rates(result.rated).good if result else None,
+        **{
+            name: percentile(totals.response, totals.failures, part)
+            for name, part in _SUMMED.items()
+        },
         thresholds=len(run.judgements),
         broken=sum(not judgement.passed for judgement in run.judgements),
         headline=headline,
@@ -123,8 +137,9 @@ def failed(totals: Totals) -> int:
 
 
 def success(totals: Totals) -> float | None:
-    """Good ones among the ended, 0..1; None without any."""
-    return totals.good / totals.ended if totals.ended else None
+    """Good ones among the ended, 0..1, as far as they were checked (:attr:`Totals.sound`); None
+    without any."""
+    return totals.good * totals.sound / totals.ended if totals.ended else None
 
 
 def took(seconds: float | None) -> str:
@@ -144,6 +159,19 @@ def per_second(rate: float | None) -> str:
     return figures.rate(rate) if rate is None or rate < 999.5 else f"{rate:,.0f}"
 
 
+def planned_rate(rate: float) -> str:
+    """A rate that was asked for, not rounded: ``12.5/s``, ``50/m``, ``1,250/s``."""
+    number, _, unit = format_rate(rate).partition("/")
+    return f"{float(number):,.10g}/{unit}"
+
+
+def planned_rates(first: float, last: float, arrow: str = "→") -> str:
+    """Two of them, the unit said once where it is the same: ``20→200/s``."""
+    begin, end = planned_rate(first), planned_rate(last)
+    both = "/s" if begin.endswith("/s") and end.endswith("/s") else ""
+    return f"{begin.removesuffix(both)}{arrow}{end}"
+
+
 def share(value: float | None) -> str:
     """A share in per cent with its sign. What is not quite all is never shown as 100 %."""
     if value is None:
@@ -155,25 +183,6 @@ def share(value: float | None) -> str:
     return f"{figures.percent(value)}%"
 
 
-def measure(metric: str, value: float | None) -> str:
-    """A judged value in the unit of its metric; see ``profile/threshold.py``."""
-    unit = METRICS[metric]
-    if value is None:
-        return figures.DASH
-    if unit == "share":
-        return _exact_share(value)
-    return took(value) if unit == "seconds" else f"{per_second(value)}/s"
-
-
-def _exact_share(value: float) -> str:
-    """In per cent, with enough places to tell it from either end: 99.996 % is not 100 %."""
-    for places in (1, 2, 3, 4):
-        text = f"{value * 100:.{places}f}"
-        if float(text) not in (0.0, 100.0) or value in (0.0, 1.0):
-            break
-    return f"{text.rstrip('0').rstrip('.')}%"
-
-
 def by_hand(run: Run) -> str:
     """What the operator changed while it ran: all, or the first and the last with the number of
     those between; empty for a run as planned."""
@@ -181,16 +190,6 @@ def by_hand(run: Run) -> str:
     if len(changes) > 6:
         changes = [changes[0], f"{len(changes) - 5} more", *changes[-4:]]
     return "; ".join(changes)
-
-
-def seen(judged: Judgement) -> str:
-    """What was measured of a threshold, and when it was worst: ``612ms (from 32s to 1m 2s)``."""
-    if judged.observed is None:
-        return "nothing to measure"
-    value = measure(judged.metric, judged.observed)
-    if judged.begin is not None and judged.end is not None:
-        value += f" (from {span(judged.begin)} to {span(judged.end)})"
-    return f"{value}, {too_few(judged)}" if judged.maximum_of else value
 
 
 def too_few(judged: Judgement) -> str:
@@ -210,9 +209,9 @@ def law(phase: Phase) -> str:
             if phase.recorded is not None:
                 text += f" over {span(phase.recorded)}"
         elif last is not None and last != first:
-            text = f"{per_second(first)}→{per_second(last)}/s"
+            text = planned_rates(first, last)
         else:
-            text = f"{per_second(first)}/s"
+            text = planned_rate(first)
         if first is not None and phase.arrivals == "poisson":
             text += " Poisson"
         elif first is not None and phase.arrivals == "recorded":
@@ -223,7 +222,7 @@ def law(phase: Phase) -> str:
         if phase.think:
             text += f", {took(phase.think)} of thought"
     if phase.requests is not None:
-        text += f", {phase.requests:,} requests"
+        text += f", {phase.requests:,} request{'s' * (phase.requests != 1)}"
     if phase.duration is not None:
         text += f", {span(phase.duration)}"
     return text

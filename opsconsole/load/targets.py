@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct, structs
 
@@ -16,6 +14,7 @@ from opsconsole.errors import OpsError, UsageError
 from opsconsole.fleet import Client, Failure, FetchError, fetch, header_value, poll
 from opsconsole.load.messages import Target
 from opsconsole.load.option_values import check_text
+from opsconsole.load.places import sharing
 from opsconsole.load.plan import Plan
 from opsconsole.load.records import ServerFacts
 from opsconsole.profile import Profile, Server, Tls, available, find, load_file
@@ -31,7 +30,8 @@ class _TeiInfo(Struct):
 
 
 def profile_of(url: str, tls: Tls | None = None) -> Profile:
-    """A profile with one server, for a URL of the command line.
+    """A profile with one server, for a URL of the command line. It is called by that URL: runs of
+    one server are no baseline of another.
 
     Raises:
         UsageError: no URL that can be loaded, or one without TLS but with ``tls``.
@@ -46,7 +46,7 @@ def profile_of(url: str, tls: Tls | None = None) -> Profile:
             "only an https URL has a certificate", where="--url", hint="remove --ca and --insecure"
         )
     server = Server(name="target", url=url.rstrip("/"), kind="own", tls=tls)
-    return Profile(name="url", servers=(server,))
+    return Profile(name=server.url, servers=(server,))
 
 
 def as_planned(profile: Profile, plan: Plan) -> Profile:
@@ -62,32 +62,19 @@ def production_of(profile: Profile) -> Profile | None:
     """The profile that has a server of this one in production: of those that can be had by name,
     and that of ``$OPSCONSOLE_PROFILE``. One that cannot be read has none.
 
-    Addresses are compared as they are written (all of this machine's own are one), not looked up.
+    Names are looked up where that tells more; see :func:`~opsconsole.load.places.sharing`.
     """
     files = dict.fromkeys(available().values())
     with suppress(OpsError):
         files[find()] = None
-    places = {_place(server) for server in profile.servers}
+    live: list[Profile] = []
     for file in files:
         with suppress(OpsError):
             known = load_file(file)
-            if known.environment == "production" and places & set(map(_place, known.servers)):
-                return known
-    return None
-
-
-def _place(server: Server) -> tuple[str, int]:
-    """Where it listens, whatever its scheme and path."""
-    if server.unix:
-        return server.unix, 0
-    host = server.host.rstrip(".").lower()
-    with suppress(OSError):
-        host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1 is 127.0.0.1
-    with suppress(ValueError):
-        address = ip_address(host.strip("[]"))
-        address = getattr(address, "ipv4_mapped", None) or address
-        host = "localhost" if address.is_loopback or address.is_unspecified else str(address)
-    return host, server.port
+            if known.environment == "production":
+                live.append(known)
+    found = sharing(profile.servers, [known.servers for known in live])
+    return None if found is None else live[found]
 
 
 def chosen(plan: Plan, profile: Profile) -> tuple[Server, ...]:
@@ -135,7 +122,11 @@ async def _prepare(plan: Plan, server: Server) -> tuple[Target, ServerFacts]:
         info = await _tei_info(server)
         limit = info.max_client_batch_size
         facts = ServerFacts(
-            url=server.url, model=info.model_id, version=info.version, dtype=info.model_dtype
+            url=server.url,
+            model=info.model_id,
+            version=info.version,
+            dtype=info.model_dtype,
+            batch_limit=limit,
         )
     elif server.kind == "own":
         identity = (await poll(server, metrics=False)).identity
@@ -151,7 +142,7 @@ async def _prepare(plan: Plan, server: Server) -> tuple[Target, ServerFacts]:
         facts = structs.replace(facts, certificate="not checked")
     target = Target(
         name=server.name,
-        host=server.host or "localhost",
+        host=unquote(server.host) or "localhost",  # a zone's % is written %25 (RFC 6874)
         port=server.port,
         base="" if server.unix else parts.path,
         unix=server.unix,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opsconsole.load.series import Point
+from opsconsole.load.live_moments import Moment
 from opsconsole.load.summary import per_second, span, took
 
 _HEIGHT = 11
 _ASCII = str.maketrans("┌┐└┘─│┤┬├┴┼", "++++-|+++++")
 
 
-def charts(points: Sequence[Point], *, width: int, unicode: bool) -> list[str]:
+def charts(points: Sequence[Moment], *, width: int, unicode: bool) -> list[str]:
     """Response times and rates over time, side by side where there is room; empty with less than
-    three points."""
+    three points. Where no answer was good there are no times."""
     if len(points) < 3:
         return []
     wide = width >= 110
@@ -40,6 +40,8 @@ def charts(points: Sequence[Point], *, width: int, unicode: bool) -> list[str]:
         width=each,
         unicode=unicode,
     )
+    if all(point.p50 is None for point in points):
+        return rate
     if not wide:
         return [*latency, *rate]
     return [f"{one:<{each}}  {other}".rstrip() for one, other in zip(latency, rate, strict=True)]

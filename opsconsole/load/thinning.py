@@ -18,7 +18,14 @@ def thin(ticks: list[Tick], most: int) -> list[Tick]:
     for tick in ticks:
         if held == 0 or held == size or merged[-1].phase != tick.phase:
             merged.append(
-                Tick(at=tick.at, seconds=0.0, phase=tick.phase, totals={}, client=Client())
+                Tick(
+                    at=tick.at,
+                    seconds=0.0,
+                    phase=tick.phase,
+                    totals={},
+                    client=Client(),
+                    since=tick.since,
+                )
             )
             held = 0
         last = merged[-1]

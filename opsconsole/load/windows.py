@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import TypeVar
 
 from opsconsole.errors import UsageError
 from opsconsole.load.histogram import Histogram
-from opsconsole.load.judge import measure, show
+from opsconsole.load.judge import judgement, measure, show
 from opsconsole.load.plan import Abort
-from opsconsole.load.records import Tick, Totals
+from opsconsole.load.records import Client, Tick, Totals
+from opsconsole.load.validity import doubt
 from opsconsole.profile.threshold import Threshold, parse_threshold
 
-_SLACK = 0.5
+SLACK = 0.5
 """Seconds by which a tick may lie before a window and still belong to it: ticks are a second long
 by the clock, not to the nanosecond."""
+LEAST_CHECKED = 30
+"""Answers of a window that were checked, below which nothing is concluded for those that were not:
+of many windows in a row one has a single look, and finds the single wrong answer."""
 
 Key = TypeVar("Key", int, str)
 
@@ -30,7 +35,8 @@ class Window:
     def __init__(self, seconds: float, server: str = "") -> None:
         self.seconds = seconds
         self._server = server
-        self._ticks: deque[tuple[float, float, Totals]] = deque()
+        self._ticks: deque[tuple[float, float, Totals, Client]] = deque()
+        self._before: Client | None = None
         self._whole = Totals()
         self._covered = self._until = 0.0
 
@@ -38,11 +44,11 @@ class Window:
         """Take the next tick in; what has become too old goes out."""
         totals = tick.totals.get(self._server, Totals()) if self._server else tick.all()
         self._until = tick.at + tick.seconds
-        self._ticks.append((tick.at, tick.seconds, totals))
+        self._ticks.append((tick.at, tick.seconds, totals, tick.client))
         self._whole.add(totals)
         self._covered += tick.seconds
-        while len(self._ticks) > 1 and self._covered - self._ticks[0][1] >= self.seconds - _SLACK:
-            _, seconds, old = self._ticks.popleft()
+        while len(self._ticks) > 1 and self._covered - self._ticks[0][1] >= self.seconds - SLACK:
+            _, seconds, old, self._before = self._ticks.popleft()
             self._covered -= seconds
             self._drop(old)
 
@@ -50,7 +56,24 @@ class Window:
         """What happened in the window; the caller's own copy."""
         copy = Totals()
         copy.add(self._whole)
+        if copy.checked < LEAST_CHECKED:
+            copy.checked = 0
         return copy
+
+    def client(self) -> Client:
+        """How the generator fared in it, and just before: what it was late with may end in it."""
+        whole = Client()
+        if self._before is not None:
+            whole.then(self._before)
+        for _, _, _, client in self._ticks:
+            whole.then(client)
+        return whole
+
+    def rated(self, idle: float) -> float | None:
+        """Seconds that a rate is over when no answer could come in ``idle`` of it; None where that
+        is too much of the window."""
+        left = self._covered - idle
+        return left if left >= self.seconds - SLACK else None
 
     @property
     def begin(self) -> float:
@@ -70,7 +93,7 @@ class Window:
     @property
     def full(self) -> bool:
         """Whether ticks have come for as long as the window is."""
-        return self._covered >= self.seconds - _SLACK
+        return self._covered >= self.seconds - SLACK
 
     def _drop(self, old: Totals) -> None:
         whole = self._whole
@@ -82,20 +105,62 @@ class Window:
         whole.after_ended -= old.after_ended
         whole.after_pairs -= old.after_pairs
         whole.after_answered -= old.after_answered
+        whole.checked -= old.checked
         whole.bytes_out -= old.bytes_out
         whole.bytes_in -= old.bytes_in
         _subtract(whole.errors, old.errors)
         _subtract(whole.upstreams, old.upstreams)
-        kept = [totals for _, _, totals in self._ticks]
+        kept = [totals for _, _, totals, _ in self._ticks]
         _take(whole.response, old.response, (totals.response for totals in kept))
         _take(whole.service, old.service, (totals.service for totals in kept))
         _take(whole.first_byte, old.first_byte, (totals.first_byte for totals in kept))
 
 
+class Chain:
+    """A stretch of time in which something is in flight without a break, and when a first answer
+    could come in it: see :mod:`~opsconsole.load.rates`.
+
+    Attributes:
+        since: When it began, seconds from the run's start; None: long ago.
+        first: When the tick ended in which a first request ended; None while none has.
+    """
+
+    def __init__(self, since: float | None = None) -> None:
+        self.since = since
+        self.first: float | None = None
+        self._least = math.inf
+
+    def after(self, tick: Tick) -> Chain:
+        """The chain that the next tick belongs to: this one, or a new one."""
+        chain = self if tick.since == self.since else Chain(tick.since)
+        for totals in tick.totals.values():
+            if totals.ended and chain.first is None:
+                chain.first = tick.at + tick.seconds
+            if totals.response.total:
+                chain._least = min(chain._least, totals.response.least / 1e9)
+        return chain
+
+    def is_early(self, begin: float) -> bool:
+        """Whether it is not certain yet that an answer could come from ``begin`` on."""
+        return self.since is not None and (self.first is None or begin < self.first)
+
+    def idle(self, begin: float, end: float) -> float:
+        """In how many seconds of a stretch no answer could come, as far as is known."""
+        if self.since is None:
+            return 0.0
+        least = self._least
+        if self.first is not None and math.isinf(least):
+            least = 0.0  # all have failed: any of them could have been an answer
+        return max(0.0, min(end, self.since + least) - max(begin, self.since))
+
+
 class AbortWatch:
     """Decides, tick after tick, whether a run is so bad that it must stop.
 
-    Give it the ticks of measured phases. A threshold is looked at once its window is full.
+    Give it the ticks of measured phases. A threshold is looked at once its window is full, one on a
+    rate once answers could come in all of it. What the generator alone may have broken stops
+    nothing, nor does a share of nothing. Where nothing has ended in the window, a latency is broken
+    by what is in flight as soon as that has waited longer than the limit.
 
     Raises:
         UsageError: an abort's threshold cannot be read.
@@ -104,6 +169,7 @@ class AbortWatch:
     def __init__(self, aborts: Iterable[Abort]) -> None:
         self._windows: dict[tuple[float, str], Window] = {}
         self._rules: list[_Rule] = []
+        self._chain = Chain()
         for abort in aborts:
             try:
                 threshold = parse_threshold(abort.threshold)
@@ -113,14 +179,19 @@ class AbortWatch:
             window = self._windows.setdefault(key, Window(*key))
             self._rules.append(_Rule(abort, threshold, window))
 
+    def pass_by(self, tick: Tick) -> None:
+        """The next tick, of a phase that is not measured."""
+        self._chain = self._chain.after(tick)
+
     def take(self, tick: Tick) -> str | None:
         """Why the run must stop after this tick; None while it may go on."""
         for window in self._windows.values():
             window.add(tick)
+        self._chain = self._chain.after(tick)
         if tick.is_pause:
             return None
         for rule in self._rules:
-            if why := rule.why(tick.client.in_flight):
+            if why := rule.why(tick.client, self._chain):
                 return why
         return None
 
@@ -132,19 +203,31 @@ class _Rule:
         self._window = window
         self._broken = 0
 
-    def why(self, in_flight: int) -> str | None:
-        if not self._window.full:
+    def why(self, now: Client, chain: Chain) -> str | None:
+        threshold, window = self._threshold, self._window
+        if not window.full:
             return None
-        totals = self._window.totals()
-        metric = self._threshold.metric
-        observed = measure(metric, totals, self._window.covered)
-        # Nothing to measure is a frozen server where something was asked of it, else a pause.
-        asked = in_flight > 0 or totals.sent > 0
-        broken = not self._threshold.holds(observed) and (observed is not None or asked)
+        metric, unit = threshold.metric, threshold.unit
+        over: float | None = window.covered
+        if unit == "rate":
+            over = window.rated(chain.idle(window.begin, window.end))
+        observed = measure(metric, window.totals(), over) if over is not None else None
+        seen = show(metric, observed)
+        if observed is None and over is not None and now.in_flight:
+            # Asked, and not one answer: a frozen server.
+            if unit == "rate":
+                observed = 0.0
+                seen = show(metric, observed)
+            elif unit == "seconds" and threshold.below and now.waits > threshold.limit:
+                observed = now.waits
+                seen = f"no answer for {show(metric, observed)}"
+        broken = observed is not None and not threshold.holds(observed)
+        if broken:
+            judged = judgement(threshold, observed)
+            broken = not doubt(judged, window.client(), window.covered)
         self._broken = self._broken + 1 if broken else 0
         if self._broken < self._abort.after:
             return None
-        seen = "no answer" if observed is None else show(metric, observed)
         ticks = f" in {self._broken} ticks running" if self._broken > 1 else ""
         return (
             f"{self._threshold.text} was broken over the last {self._abort.window:g} s{ticks}: "

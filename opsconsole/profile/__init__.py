@@ -1,7 +1,7 @@
 """The YAML model of a fleet."""
 
 from opsconsole.profile.document import json_schema
-from opsconsole.profile.find import available, find, load, load_file
+from opsconsole.profile.find import available, find, load, load_file, place_of
 from opsconsole.profile.loads import LoadDoc
 from opsconsole.profile.model import DaemonSpec, Profile, Server, ServiceLevel, Tls
 from opsconsole.profile.problems import Problem, ProfileError
@@ -25,4 +25,5 @@ __all__ = [
     "json_schema",
     "load",
     "load_file",
+    "place_of",
 ]

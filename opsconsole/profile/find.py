@@ -8,9 +8,10 @@ from pathlib import Path
 
 from opsconsole import paths
 from opsconsole.errors import UsageError
+from opsconsole.profile.document import ProfileDoc
 from opsconsole.profile.model import Profile
 from opsconsole.profile.problems import Problem, ProfileError, nearest
-from opsconsole.profile.read import read
+from opsconsole.profile.read import Places, read
 from opsconsole.profile.resolve import resolve
 
 DEFAULT = "local"
@@ -70,6 +71,19 @@ def load(name: str | None = None, environ: Mapping[str, str] | None = None) -> P
 
 def load_file(path: Path) -> Profile:
     """Read and check the profile in ``path``; errors as in :func:`load`."""
+    return resolve(*_document(path), str(path), path)
+
+
+def place_of(path: Path, key: tuple[str | int, ...]) -> tuple[int, int]:
+    """Line and column, counted from 1, of a key of the profile in ``path``, such as ``("loads", 0,
+    "replay")``; of what it is in where it is not written. Errors as in :func:`load`."""
+    places = _document(path)[1]
+    while key not in places:
+        key = key[:-1]
+    return places[key]
+
+
+def _document(path: Path) -> tuple[ProfileDoc, Places]:
     file = str(path)
     try:
         data = path.read_bytes()
@@ -82,5 +96,4 @@ def load_file(path: Path) -> Profile:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ProfileError(file, [Problem("not UTF-8", line, 1)]) from None
-    document, places = read(text, file, path.resolve().parent)
-    return resolve(document, places, file, path)
+    return read(text, file, path.resolve().parent)

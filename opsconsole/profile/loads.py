@@ -17,6 +17,7 @@ from opsconsole.profile.scalars import (
     Ratio,
     ThresholdText,
 )
+from opsconsole.profile.threshold import parse_threshold
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What the name of a header and a method may be (RFC 9110 §5.6.2)."""
@@ -72,6 +73,38 @@ class AbortDoc(Struct, frozen=True, forbid_unknown_fields=True):
     after: Annotated[int, Meta(ge=1, description="seconds in a row that it is broken")] | (
         UnsetType
     ) = UNSET
+
+
+_ABORT_SCHEMA = {
+    "x-items": {
+        "anyOf": [
+            {"$ref": "#/$defs/AbortDoc"},
+            {"type": "string", "examples": ["error_rate < 50% over 10s after 3"]},
+        ]
+    }
+}
+_ABORT = re.compile(r"(?P<threshold>.+?)(?:\s+after\s+(?P<after>\d+))?", re.DOTALL)
+_OVER = re.compile(r" over \S+")
+
+
+def parse_abort(value: object) -> AbortDoc:
+    """An abort in one line: ``error_rate < 50% over 10s after 3``; the two clauses may be missing.
+
+    Raises:
+        ValueError: no text, no threshold, or ``after 0``.
+    """
+    match = _ABORT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a threshold, such as error_rate < 50% over 10s after 3")
+    threshold = parse_threshold(match["threshold"])
+    after: int | UnsetType = UNSET
+    if match["after"]:
+        after = int(match["after"])
+        if after < 1:
+            raise ValueError("expected at least 1 second after `after`")
+    # Its window is a key of its own.
+    text = _OVER.sub("", threshold.text)
+    return AbortDoc(text, window=threshold.window or UNSET, after=after)
 
 
 class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,8 +213,12 @@ class LoadDoc(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
-    abort_on: Annotated[tuple[AbortDoc, ...], Meta(description="when to stop early")] | (
-        UnsetType
+    abort_on: (
+        Annotated[
+            tuple[AbortDoc, ...],
+            Meta(description="when to stop early", extra_json_schema=_ABORT_SCHEMA),
+        ]
+        | UnsetType
     ) = UNSET
     timeout: Annotated[Duration, Meta(description="longest time of one request")] | (
         UnsetType

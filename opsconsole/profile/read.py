@@ -71,6 +71,8 @@ class _Builder:
         self.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         wanted, meta = unwrap(wanted)
         kind = next((m.extra["kind"] for m in meta if m.extra and "kind" in m.extra), None)
+        if wanted is loads.AbortDoc and isinstance(node, ScalarNode):
+            return self._special("abort", self._plain(node), node, path)
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
             return self._struct(wanted, node, path)
         if get_origin(wanted) is tuple:
@@ -175,12 +177,15 @@ class _Builder:
             "rate": units.parse_rate,
             "lengths": loads.parse_lengths,
             "threshold": lambda v: parse_threshold(v).text,
+            "abort": loads.parse_abort,
         }
         try:
             return parsers[kind](value)
         except ValueError as error:
             # Never repeat what was written where a secret is expected: it may be the secret.
-            got = "" if kind == "secret" else f", got {_show(value)}"
+            # And not the whole of what a message names a part of already.
+            said = kind == "secret" or ", got " in str(error)
+            got = "" if said else f", got {_show(value)}"
             return self._problem(node, path, f"{error}{got}")
 
     def _problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _DURATION = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -11,6 +12,8 @@ _SIZE = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
+_SHORT = 8
+"""Characters of a number that nobody wants written in another unit."""
 _RATE_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)")
 _SIZE_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?i?B)")
 
@@ -91,8 +94,21 @@ def format_ratio(ratio: float) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """A number a second as people write it: ``50/s``."""
-    return f"{rate:.10g}/s"
+    """A number a second as people write it: ``50/s``, ``12.5/s``; ``50/m`` where that is shorter
+    than the fraction."""
+    for unit in ("s", "m", "h"):
+        number = _plain(amount := rate * _DURATION[unit])
+        if len(number) <= _SHORT and math.isclose(float(number), amount, rel_tol=1e-12):
+            return f"{number}/{unit}"
+    return f"{_plain(rate)}/s"
+
+
+def _plain(number: float) -> str:
+    """Ten figures at most, without an exponent."""
+    text = f"{number:.10g}"
+    if "e" in text:
+        text = f"{number:.12f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def format_size(size: int) -> str:

@@ -172,6 +172,11 @@ class ExchangeMiddleware:
         level: LogLevel = "debug" if path in QUIET_ROUTES else "info"
         if not self._service.log.enabled(level):
             return
+        if error is not None and not self._service.repeats.tells(
+            error.type, exchange.status, exchange.client, level, path, error.message,
+            exchange.request_id,
+        ):  # fmt: skip
+            return
         line = RequestLine(
             level=level,
             message="request",

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from opsconsole.errors import UsageError
@@ -17,6 +18,8 @@ _SWEEP_FROM = 1024
 _ROUNDING = 1e-6
 MOST_CLIENTS = 65_536
 """Clients that are remembered at a time; it bounds the memory, to some 10 MB."""
+_KEPT = MOST_CLIENTS - MOST_CLIENTS // 8
+"""Of them when there is no room for one more."""
 
 
 class Rate(NamedTuple):
@@ -99,8 +102,10 @@ class RateLimiter:
         if len(self._full_at) < self._sweep_at:
             return
         self._full_at = {client: at for client, at in self._full_at.items() if at > now}
-        while len(self._full_at) >= MOST_CLIENTS:
-            del self._full_at[next(iter(self._full_at))]  # whoever was first seen longest ago
+        # Whoever was first seen longest ago; many at once, for to look through all of them at every
+        # newcomer would hold up the loop.
+        for client in list(islice(self._full_at, max(0, len(self._full_at) - _KEPT))):
+            del self._full_at[client]
         self._sweep_at = min(MOST_CLIENTS, max(_SWEEP_FROM, 2 * len(self._full_at)))
 
 

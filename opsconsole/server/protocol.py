@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from opsconsole.server.errors import RequestError
-from opsconsole.server.exchange import new_request_id
+from opsconsole.server.malformed import as_answer, invalid, not_http, too_large
+
+if TYPE_CHECKING:
+    from opsconsole.server.settings import LogLevel
 
 LINGER = 3.0
 """Seconds for a client to finish sending what was already refused. Closing at once would reset
@@ -33,10 +36,6 @@ _SLICE = 8192
 """Bytes that are parsed at a time, lest one read becomes ten thousand waiting requests."""
 _VERSIONS = {"1.0": (0, 1), "1.1": (1, 1)}
 """Least and most ``Host`` headers by version (RFC 9112, 3.2)."""
-_TLS_HANDSHAKE = b"\x16\x03"
-_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"
-_REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large",
-            503: "Service Unavailable"}  # fmt: skip
 
 log = logging.getLogger("opsconsole.http")
 
@@ -49,6 +48,8 @@ class ConnectionLimits(NamedTuple):
     max_connections: int = 1000
     refused: Callable[[str], None] = lambda type: None
     """Told the type of each refusal that no request is counted for."""
+    tells: Callable[[str, int, None, LogLevel, str, str], bool] = lambda *_: True
+    """Whether a refusal gets a line in the log: see :class:`.repeats.Repeats`."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -91,7 +92,9 @@ class HttpProtocol(HttpToolsProtocol):
         if full:
             self.connections.discard(self)
             message = f"{limit} connections are open, which is all that this server takes"
-            self._say(RequestError(503, "too_many_connections", message, retry_after=1))
+            refusal = RequestError(503, "too_many_connections", message, retry_after=1)
+            self._tell(refusal)
+            self._say(refusal)
             self._close()
             return
         # As after an answer: who says nothing does not keep a connection for ever.
@@ -200,7 +203,7 @@ class HttpProtocol(HttpToolsProtocol):
                 # Another protocol is not on offer: answered as if it had not been asked for.
                 rest = rest[upgrade.args[0] :]
             except httptools.HttpParserError as error:
-                self._refuse(self._fault or _not_http(rest, error))
+                self._refuse(self._fault or not_http(rest, error))
                 return False
             else:
                 break
@@ -210,7 +213,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(piece)
         for what, size in (("head", self._head_bytes), ("trailer", self._around_bytes)):
             if size > MAX_HEAD:
-                self._refuse(_too_large(f"the {what} is over {MAX_HEAD} bytes"))
+                self._refuse(too_large(f"the {what} is over {MAX_HEAD} bytes"))
                 return False
         return True
 
@@ -225,7 +228,7 @@ class HttpProtocol(HttpToolsProtocol):
         """A part of what is asked for."""
         super().on_url(url)
         if len(self.url) > MAX_URL:
-            raise self._stop(_too_large(f"the URL is over {MAX_URL} bytes"))
+            raise self._stop(too_large(f"the URL is over {MAX_URL} bytes"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer must not pass for one, so they are dropped (RFC 9110, 6.5.1)."""
@@ -233,19 +236,19 @@ class HttpProtocol(HttpToolsProtocol):
             return
         super().on_header(name, value)
         if len(self.headers) > MAX_HEADERS:
-            raise self._stop(_too_large(f"there are over {MAX_HEADERS} headers"))
+            raise self._stop(too_large(f"there are over {MAX_HEADERS} headers"))
 
     def on_headers_complete(self) -> None:
         """The head is whole: refuse what others might read in another way, else answer it."""
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
-            raise self._stop(_invalid(f"HTTP/{version} is not spoken here, but HTTP/1.1"))
+            raise self._stop(invalid(f"HTTP/{version} is not spoken here, but HTTP/1.1"))
         least, most = _VERSIONS[version]
         names = [name for name, _ in self.headers]
         if not least <= names.count(b"host") <= most:
-            raise self._stop(_invalid("a request of HTTP/1.1 has one Host header"))
+            raise self._stop(invalid("a request of HTTP/1.1 has one Host header"))
         if version == "1.0" and b"transfer-encoding" in names:
-            raise self._stop(_invalid("HTTP/1.0 has no Transfer-Encoding"))
+            raise self._stop(invalid("HTTP/1.0 has no Transfer-Encoding"))
         super().on_headers_complete()
         self.cycle.transport = _Outlet(self, self.cycle)
         if not self.pipeline:
@@ -261,7 +264,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The end of a request."""
         if self._droppable is not None:
-            raise self._stop(_invalid("the connection has ended"))  # said to nobody
+            raise self._stop(invalid("the connection has ended"))  # said to nobody
         self._in_head = True
         self._around_bytes = 0
         super().on_message_complete()
@@ -346,7 +349,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._finished = True
         self._held.clear()
         self._watch_head()
-        log.warning("%s: refused: %s", self._peer, error.message)
+        self._tell(error)
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self._say(error)
@@ -360,23 +363,19 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._say(error)
 
+    def _tell(self, error: RequestError) -> None:
+        # Told apart by where from, too: one who knocks all the time does not hide the others.
+        host = self._peer.rpartition(":")[0]
+        if self._limits.tells(error.type, error.status, None, "warning", host, error.message):
+            log.warning("%s: refused: %s", self._peer, error.message)
+
     def _say(self, error: RequestError) -> None:
         """Answer in the shape of all our errors, and end the connection."""
         self._limits.refused(error.type)
         self._finished = True
         self._unset_keepalive_if_required()
         self._give_up(self.cycle)
-        request_id = new_request_id()
-        body = error.body(request_id)
-        lines = [
-            f"HTTP/1.1 {error.status} {_REASONS[error.status]}",
-            "content-type: application/json",
-            f"content-length: {len(body)}",
-            f"x-request-id: {request_id}",
-            *(f"{name.decode()}: {value.decode()}" for name, value in error.headers),
-            "connection: close",
-        ]
-        self.transport.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+        self.transport.write(as_answer(error))
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()
@@ -412,21 +411,3 @@ class _Outlet(asyncio.Transport):
 
     def close(self) -> None:
         self._connection._end(self._cycle)
-
-
-def _invalid(message: str) -> RequestError:
-    return RequestError(400, "invalid_http", message)
-
-
-def _too_large(message: str) -> RequestError:
-    return RequestError(431, "headers_too_large", message)
-
-
-def _not_http(data: bytes, error: httptools.HttpParserError) -> RequestError:
-    if data.startswith(_TLS_HANDSHAKE):
-        return _invalid("this port speaks plain HTTP, not TLS")
-    if data.startswith(_HTTP2_PREFACE):
-        return _invalid("HTTP/2.0 is not spoken here, but HTTP/1.1")
-    if isinstance(error, httptools.HttpParserCallbackError):
-        return _invalid("the URL of the request cannot be read")
-    return _invalid(f"the request is not HTTP/1.1: {error.args[0]}")

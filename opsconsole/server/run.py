@@ -116,7 +116,10 @@ class HttpServer(uvicorn.Server):
         self._service = Service(settings, log)
         self._state = {uploads.KEY: uploads.Uploads(settings.max_upload_bytes)}
         self._limits = ConnectionLimits(
-            settings.header_timeout, settings.max_connections, self._service.metrics.refused
+            settings.header_timeout,
+            settings.max_connections,
+            self._service.metrics.refused,
+            self._service.repeats.tells,
         )
         self._count_clients()
         self._has_terminal = os.isatty(0)
@@ -151,6 +154,7 @@ class HttpServer(uvicorn.Server):
         self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self.serve(self._sockets)
         await self._close_engine()
+        self._service.repeats.flush()
         self._log.info("stopped", pid=os.getpid(), exit_code=self._exit_code)
         return self._exit_code
 

@@ -30,6 +30,7 @@ from opsconsole.server.health import (
 from opsconsole.server.logs import JsonLog, trace_of
 from opsconsole.server.metrics import MetricsView, Snapshot
 from opsconsole.server.refusals import Refusals
+from opsconsole.server.repeats import Repeats
 from opsconsole.server.wire import Ranking, RankRequest, best_first
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Service:
     def __init__(self, settings: ServerSettings, log: JsonLog) -> None:
         self.settings = settings
         self.log = log
+        self.repeats = Repeats(log)
         self.metrics = Metrics()
         self.admission = Admission(
             settings.max_parallel, settings.max_queue, settings.max_queue_tokens

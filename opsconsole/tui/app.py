@@ -8,8 +8,7 @@ import inspect
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ScreenStackError, SystemCommand
@@ -18,49 +17,34 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from opsconsole.actions import ACTIONS, Action, Scope, get, in_scope
-from opsconsole.daemon import DaemonState
+from opsconsole.actions import ACTIONS, Action, Scope, get
 from opsconsole.errors import OpsError
-from opsconsole.fleet import Snapshot
-from opsconsole.profile import Profile, Server, load
+from opsconsole.profile import Profile, load
 from opsconsole.text import clean_line
 from opsconsole.tui import clipboard
 from opsconsole.tui.ascii_filter import AsciiFilter
+from opsconsole.tui.everywhere import Everywhere
+from opsconsole.tui.feed import Feed, Source
+from opsconsole.tui.keys import bindings
+from opsconsole.tui.loading import Loading
 from opsconsole.tui.model import FleetModel
-from opsconsole.tui.operate import TUNING, OperationEnded, Operator
+from opsconsole.tui.operate import OperationEnded, Operator
 from opsconsole.tui.screens.base import ConsoleScreen
-from opsconsole.tui.symbols import ASCII, UNICODE, Symbols, detect
-from opsconsole.tui.terminal import write_crash
+from opsconsole.tui.scrollbar import use_plain
+from opsconsole.tui.symbols import Symbols, detect
+from opsconsole.tui.terminal import hung_up, write_crash
 from opsconsole.tui.theme import DARK, THEMES
 from opsconsole.tui.widgets.frame import SCREENS, Header
 
 if TYPE_CHECKING:
-    from opsconsole.daemon import DaemonStatus
     from opsconsole.load import Plan
     from opsconsole.tui.load_desk import LoadDesk
 
-Source = Callable[[Sequence[Server]], AsyncGenerator[Snapshot, None]]
 REDRAW = 0.25
-DAEMON_POLL = 1.0
+TERMINAL_LOOK = 1.0
+LOOK_AROUND = 2.0
 _ASCII_FILTER = AsciiFilter()
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-
-
-def bindings(*scopes: Scope) -> list[BindingType]:
-    """Key bindings of the registry's actions in these scopes."""
-    return [
-        # ctrl keys act from within text fields too, which have their own use for some of them.
-        Binding(
-            action.key,
-            f"app.act('{action.id}')",
-            action.title,
-            show=False,
-            id=action.id,
-            priority=action.key.startswith("ctrl+"),
-        )
-        for action in in_scope(*scopes)
-        if action.key
-    ]
 
 
 def _screen(name: str) -> Callable[[], Screen[None]]:
@@ -104,16 +88,18 @@ class ConsoleApp(App[int]):
         self.profile = profile
         self.model = FleetModel(profile)
         self.symbols: Symbols = detect(ascii)
+        use_plain(self.symbols.plain)
         self.forced_read_only = read_only
         self.read_only = read_only or profile.environment == "production"
         self.operator = Operator(self)
+        self.everywhere = Everywhere(self)
+        self.feed = Feed(self, source)
+        self.loads = Loading(self)
         self.mouse_on = True
         self.crash = ""
         self.log_sources: list[str] = []
         self.rank_with: str | None = None
-        self._load_desk: LoadDesk | None = None
         self._start_daemons = start
-        self._source = source
         self._drawn = -1
         self._rest_until = 0.0
         for theme in THEMES:
@@ -134,10 +120,10 @@ class ConsoleApp(App[int]):
         for number in _SIGNALS:
             # Textual installs no handler: without one the terminal would stay in raw mode.
             loop.add_signal_handler(number, self.exit, None, 128 + number)
-        self.run_worker(self._watch(), name="watch", group="watch", exit_on_error=False)
-        if self.profile.daemons:
-            self._read_daemons()
-            self.set_interval(DAEMON_POLL, self._read_daemons)
+        if not self.is_headless:
+            self.set_interval(TERMINAL_LOOK, self._leave_lost_terminal)
+        self.feed.start()
+        self.set_interval(LOOK_AROUND, self.loads.look_around)
         self.set_interval(REDRAW, self._redraw)
         # What is loaded by now stays: without it the collector looks through all of it again and
         # again, 50 ms at a stretch while a log floods in.
@@ -152,32 +138,9 @@ class ConsoleApp(App[int]):
         for server in self.profile.daemons:
             self.operator.run(get("server.start"), [server])
 
-    async def _watch(self) -> None:
-        from opsconsole.fleet import watch  # after the first paint
-
-        source = self._source or watch
-        async with aclosing(source(self.profile.servers)) as snapshots:
-            async for snapshot in snapshots:
-                self.model.take(snapshot)
-
-    def _read_daemons(self) -> None:
-        self.run_worker(
-            self._daemon_states, thread=True, group="daemons", exclusive=True, exit_on_error=False
-        )
-
-    def _daemon_states(self) -> None:
-        from opsconsole.daemon import status as daemon_status  # not before the first paint
-
-        found = [daemon_status(self.profile, server) for server in self.profile.daemons]
-        self.call_from_thread(self._take_daemons, found)
-
-    def _take_daemons(self, found: list[DaemonStatus]) -> None:
-        if [s.name for s in found] != [s.name for s in self.profile.daemons]:
-            return  # another profile was opened meanwhile
-        self.model.take_daemons(found)
-        for status in found:
-            if status.state is DaemonState.ORPHANED and not self.read_only:
-                self.operator.adopt(status.name)
+    def _leave_lost_terminal(self) -> None:
+        if hung_up():
+            self.exit(None, 128 + signal.SIGHUP)
 
     def _redraw(self) -> None:
         try:
@@ -216,52 +179,28 @@ class ConsoleApp(App[int]):
         self._close_messages_no_wait()
 
     async def on_unmount(self) -> None:
-        if self._load_desk is not None:
-            await self._load_desk.close()
+        await self.loads.close()
 
     # Load tests
 
     @property
     def load_desk(self) -> LoadDesk:
-        """The load tests of this console; made when it is first asked for."""
-        if self._load_desk is None:
-            from opsconsole.tui.load_desk import LoadDesk  # not before the first paint
-
-            self._load_desk = LoadDesk(self.say)
-        return self._load_desk
+        """The load tests of this console."""
+        return self.loads.desk
 
     @property
     def loading(self) -> bool:
         """Whether a load test is under way."""
-        return self._load_desk is not None and self._load_desk.busy
+        return self.loads.busy
 
     @property
     def under_way(self) -> str:
         """What would be stopped by leaving, in words; empty when nothing would."""
-        if self.loading:
-            return "a load test"
-        return "a tuning" if TUNING in self.model.busy.values() else ""
+        return self.loads.under_way
 
     def load_start(self, plan: Plan, action: Action | None = None) -> None:
         """Ask as the registry wants it asked, then run ``plan`` and show it."""
-        action = action or get("load.start")
-        from opsconsole.tui.plan_words import in_words  # not before the first paint
-
-        if self.under_way:
-            self.say(f"{self.under_way} is under way: stop it first", "warning")
-            return
-        names = plan.servers or tuple(server.name for server in self.profile.servers[:1])
-        servers = [server for server in self.profile.servers if server.name in names]
-        question = f"Load {', '.join(names)}: {plan.name}, {in_words(plan, servers).sends}?"
-        self.operator.confirmed(action, question, lambda: self._load(plan))
-
-    def _load(self, plan: Plan) -> None:
-        try:
-            self.load_desk.start(plan, self.profile)
-        except OpsError as error:
-            self.say(str(error), "error")
-            return
-        self.switch_mode("load")
+        self.loads.start(plan, action)
 
     # Words
 
@@ -272,20 +211,19 @@ class ConsoleApp(App[int]):
 
     def copy(self, text: str, what: str) -> None:
         """Put ``text`` on the operator's clipboard, or say why not."""
-        environ = clipboard.environment()
-        if clipboard.native(text, environ):
-            self.say(f"copied {what}")
-            return
-        sequence = clipboard.osc52(text, environ)
-        if sequence is None:
-            try:
-                where = f"saved to {clipboard.save(text)}"
-            except OSError as error:
-                where = f"and it cannot be saved: {error.strerror}"
-            self.say(f"too long for the terminal's clipboard; {where}", "warning")
-        elif self._driver is not None:
-            self._driver.write(sequence)
-            self.say(f"copied {what} (through the terminal)")
+        write = self._driver.write if self._driver is not None else None
+        self.say(*clipboard.copy(text, what, write))
+
+    def take_mouse(self) -> bool:
+        """Take the mouse, or give it back to the terminal; whether it is the console's now."""
+        self.mouse_on = not self.mouse_on
+        if (driver := self._driver) is not None:
+            # The terminal's own selection needs the mouse; Textual has no public switch.
+            switch = "_enable_mouse_support" if self.mouse_on else "_disable_mouse_support"
+            if (call := getattr(driver, switch, None)) is not None:
+                call()
+                driver.flush()
+        return self.mouse_on
 
     # Actions
 
@@ -296,11 +234,12 @@ class ConsoleApp(App[int]):
         """Do an action of the registry, wherever it was asked for."""
         action = get(id)
         if action.mutates and self.read_only:
-            unlock = get("console.readonly").key_label
-            self.say(f"read-only: {action.title} is refused ({unlock} unlocks)", "warning")
+            unlock = f"{get('console.readonly').key_label} unlocks"
+            why = "opened with --read-only" if self.forced_read_only else unlock
+            self.say(f"read-only: {action.title} is refused ({why})", "warning")
             return
         name = "do_" + id.replace(".", "_")
-        for holder in (self.screen, self):
+        for holder in (self.screen, self.everywhere):
             if (method := getattr(holder, name, None)) is not None:
                 try:
                     inspect.signature(method).bind(*args)
@@ -309,10 +248,11 @@ class ConsoleApp(App[int]):
                 else:
                     method(*args)
                 return
-        where = {Scope.SERVER: "Servers", Scope.FLEET: "Servers"}.get(
-            action.scope, str(action.scope).capitalize()
-        )
-        self.say(f"{action.title} works on the screen {where}", "warning")
+        if action.scope is Scope.CONSOLE:
+            self.say(f"{action.title} does nothing on this screen", "warning")
+            return
+        where = "servers" if action.scope in (Scope.SERVER, Scope.FLEET) else action.scope
+        self.say(f"{action.title} works on the screen {where.capitalize()}", "warning")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for action in ACTIONS:
@@ -329,12 +269,12 @@ class ConsoleApp(App[int]):
         if action.mutates and self.read_only:
             return False
         name = "do_" + action.id.replace(".", "_")
-        return any(hasattr(holder, name) for holder in (screen, self))
+        return any(hasattr(holder, name) for holder in (screen, self.everywhere))
 
     def on_operation_ended(self, event: OperationEnded) -> None:
         self.model.set_busy(event.server, None)
         self.say(event.text, "information" if event.good else "error")
-        self._read_daemons()
+        self.feed.read_daemons()
 
     async def open_profile(self, name: str) -> None:
         """Leave this profile for another; its mistakes leave everything as it is."""
@@ -346,107 +286,20 @@ class ConsoleApp(App[int]):
         except OpsError as error:
             self.say(str(error), "error")
             return
-        self.workers.cancel_group(self, "watch")
+        self.feed.stop()
         self.profile = profile
         self.model = FleetModel(profile)
         self.read_only = self.forced_read_only or profile.environment == "production"
         self.log_sources, self.rank_with = [], None
-        self._load_desk = None
+        self.loads.forget()
         for mode in list(self._screen_stacks):
             if mode not in ("_default", self.current_mode):
                 await self.remove_mode(mode)
                 self.add_mode(mode, _screen(mode))
-        self.run_worker(self._watch(), name="watch", group="watch", exit_on_error=False)
-        self._read_daemons()
+        self.feed.watch()
+        self.feed.read_daemons()
         self._drawn = -1
         self.say(f"profile {profile.name}")
-
-    # The console's own actions
-
-    def do_console_servers(self) -> None:
-        self.switch_mode("servers")
-
-    def do_console_logs(self) -> None:
-        self.switch_mode("logs")
-
-    def do_console_load(self) -> None:
-        self.switch_mode("load")
-
-    def do_console_rerank(self) -> None:
-        self.switch_mode("rerank")
-
-    def do_console_host(self) -> None:
-        self.switch_mode("host")
-
-    def do_console_help(self) -> None:
-        from opsconsole.tui.screens.help import HelpScreen
-
-        self.push_screen(HelpScreen())
-
-    def do_console_palette(self) -> None:
-        self.action_command_palette()
-
-    def do_console_readonly(self) -> None:
-        self.operator.toggle_read_only()
-
-    def do_console_mouse(self) -> None:
-        self.mouse_on = not self.mouse_on
-        driver = self._driver
-        if driver is not None:
-            # The terminal's own selection needs the mouse; Textual has no public switch.
-            switch = "_enable_mouse_support" if self.mouse_on else "_disable_mouse_support"
-            if (call := getattr(driver, switch, None)) is not None:
-                call()
-                driver.flush()
-        self.say(
-            "mouse: the console's" if self.mouse_on else "mouse: the terminal's, select freely"
-        )
-
-    def do_console_theme(self, name: str = "") -> None:
-        names = [theme.name for theme in THEMES]
-        if name:
-            found = next((n for n in names if n in (name, f"opsconsole-{name}")), None)
-            if found is None:
-                known = ", ".join(n.removeprefix("opsconsole-") for n in names)
-                self.say(f"no theme {name}; there are: {known}", "error")
-                return
-            self.theme = found
-        else:
-            self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.say(f"theme {self.theme.removeprefix('opsconsole-')}")
-
-    def do_console_charset(self) -> None:
-        sets = (UNICODE, UNICODE._replace(chart="block"), ASCII)
-        at = next((i for i, s in enumerate(sets) if s.chart == self.symbols.chart), 0)
-        self.symbols = sets[(at + 1) % len(sets)]
-        self._drawn = -1
-        self.refresh(layout=True)
-        self.screen.refresh(layout=True)
-        for widget in self.screen.query("*"):
-            widget.refresh()
-        self.say(f"charts in {self.symbols.chart}")
-
-    def do_console_redraw(self) -> None:
-        self.refresh(repaint=True, layout=True)
-
-    def do_console_profile(self, name: str = "") -> None:
-        if not name:
-            self.say("say which: profile NAME", "warning")
-            return
-        self.run_worker(self.open_profile(name), group="profile", exit_on_error=False)
-
-    def do_console_quit(self) -> None:
-        if self.current_mode == "servers" or self.current_mode is None:
-            if self.under_way and not self.operator.quit_asked():
-                self.say(f"{self.under_way} is under way; again to stop it and leave", "warning")
-                return
-            self.exit()
-        else:
-            self.switch_mode("servers")
-
-    def do_console_back(self) -> None:
-        if self.current_mode != "servers":
-            self.switch_mode("servers")
 
     def action_interrupt(self) -> None:
         """ctrl+c: copy a selection if there is one, else leave; operators' fingers know it."""

@@ -8,7 +8,7 @@ from textual.filter import LineFilter
 
 # One cell for one cell, so that nothing shifts. What is not here and not ASCII becomes `?`.
 _GLYPHS = {
-    "─━═╌╍┄┅—–‐‑⎯": "-",
+    "▔─━═╌╍┄┅—–‐‑⎯": "-",
     "│┃║▏▎▍▌▐▕▊▋╎╏┆": "|",
     "┌┐└┘├┤┬┴┼╭╮╰╯╔╗╚╝": "+",
     "█▉▇▆▓⣿■": "#",
@@ -36,7 +36,10 @@ _GLYPHS = {
     "Σ": "S",
     "\u2800": " ",
 }
-_TABLE = {ord(glyph): plain for glyphs, plain in _GLYPHS.items() for glyph in glyphs}
+_TABLE: dict[int, str] = {
+    ord(glyph): plain for glyphs, plain in _GLYPHS.items() for glyph in glyphs
+}
+_TABLE[ord("🔎")] = "> "  # two cells, before what is searched for
 
 
 def to_ascii(text: str) -> str:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from opsconsole import paths
@@ -78,3 +78,29 @@ def save(text: str) -> Path:
     path = paths.private_dir(paths.state_dir() / "copies") / f"copy-{time.strftime('%H%M%S')}.txt"
     paths.write_atomic(path, text.encode("utf-8", "replace"))
     return path
+
+
+def copy(text: str, what: str, write: Callable[[str], object] | None) -> tuple[str, str]:
+    """Put ``text`` on the operator's clipboard.
+
+    Args:
+        what: Its name for people, such as "the page".
+        write: Writes to the terminal; None where there is none.
+
+    Returns:
+        What to say about it, and ``information`` or ``warning``.
+    """
+    environ = environment()
+    if native(text, environ):
+        return f"copied {what}", "information"
+    sequence = osc52(text, environ)
+    if sequence is None:
+        try:
+            where = f"saved to {save(text)}"
+        except OSError as error:
+            where = f"and it cannot be saved: {error.strerror}"
+        return f"too long for the terminal's clipboard; {where}", "warning"
+    if write is None:
+        return f"there is no terminal to copy {what} with", "warning"
+    write(sequence)
+    return f"copied {what} (through the terminal)", "information"

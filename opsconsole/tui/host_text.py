@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from rich.text import Text
 
 from opsconsole.figures import DASH, size
-from opsconsole.host import Gpu, HostSample, Process
+from opsconsole.host import Disk, Gpu, HostSample, Process
 from opsconsole.text import clean_line
 from opsconsole.tui.symbols import Symbols
 
@@ -16,6 +16,7 @@ _HIGH_MEMORY = 0.9
 _BUSY = 0.95
 _CORES_SHOWN = 16
 _DISKS_SHOWN = 6
+_DISKS_BRIEF = 2
 
 
 class HostText:
@@ -26,6 +27,8 @@ class HostText:
         symbols: The glyphs of this terminal.
         width: Cells of a bar.
         owner: The name of the daemon that a pid belongs to, or nothing.
+        brief: Only what an operator looks for first: no single cores, the fullest disks, no
+            empty lines.
     """
 
     def __init__(
@@ -34,27 +37,35 @@ class HostText:
         symbols: Symbols,
         width: int,
         owner: Callable[[int], str],
+        *,
+        brief: bool = False,
     ) -> None:
         self.colors = colors
         self.symbols = symbols
         self.width = width
         self.owner = owner
+        self.brief = brief
         self.text = Text(no_wrap=True, overflow="crop")
 
     def build(self, sample: HostSample, machine: str) -> Text:
         """The whole page."""
-        self.text.append(f"{clean_line(machine, 200)}\n\n", f"bold {self.colors['bright']}")
+        self.text.append(f"{clean_line(machine, 200)}\n", f"bold {self.colors['bright']}")
+        self._gap()
         self._cores(sample)
         self._memory(sample)
         self._traffic(sample)
-        self.text.append("\n")
+        self._gap()
         for gpu in sample.gpus.devices:
             self._gpu(gpu)
         if not sample.gpus.devices:
             self._line("GPU", sample.gpus.reason)
-        self.text.append("\n")
+        self._gap()
         self._processes(sample.processes)
         return self.text
+
+    def _gap(self) -> None:
+        if not self.brief:
+            self.text.append("\n")
 
     def _line(self, label: str, words: str) -> None:
         self.text.append(f"{clean_line(label, 14):<15}", self.colors["dim"])
@@ -74,7 +85,7 @@ class HostText:
         busy = sum(sample.cores) / len(sample.cores)
         load = " ".join(f"{value:.2f}" for value in sample.load)
         self._bar("processor", busy, f"load {load}", "warning" if busy > _BUSY else None)
-        if len(sample.cores) <= _CORES_SHOWN:
+        if len(sample.cores) <= _CORES_SHOWN and not self.brief:
             for i, core in enumerate(sample.cores):
                 self._bar(f"  core {i}", core)
 
@@ -86,7 +97,10 @@ class HostText:
         if sample.swap_total:
             words = f"{size(sample.swap_used)} of {size(sample.swap_total)}"
             self._bar("swap", sample.swap_used / sample.swap_total, words)
-        for disk in sample.disks[:_DISKS_SHOWN]:
+        disks = sample.disks[:_DISKS_SHOWN]
+        if self.brief:
+            disks = tuple(sorted(disks, key=_free_share)[:_DISKS_BRIEF])
+        for disk in disks:
             if disk.total:
                 free = disk.free / disk.total
                 alarm = "error" if free < _LOW_DISK else None
@@ -134,3 +148,7 @@ class HostText:
             memory = size(process.resident_bytes)
             line = f"{owner:<24}{process.pid:>8}{cores:>8}{memory:>12}{process.threads:>9}\n"
             self.text.append(line)
+
+
+def _free_share(disk: Disk) -> float:
+    return disk.free / disk.total if disk.total else 1.0

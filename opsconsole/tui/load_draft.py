@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from opsconsole.errors import UsageError
+from opsconsole.errors import OpsError, UsageError
 from opsconsole.load.modes import plan_for
-from opsconsole.load.plan import MODES, Mode, Plan
+from opsconsole.load.plan import MODES, Mode, Phase, Plan
 from opsconsole.load.targets import chosen
 from opsconsole.profile import Profile, Server
 from opsconsole.profile.loads import AbortDoc, LoadDoc, StageDoc, written
@@ -61,6 +61,7 @@ class Draft:
     mode: Mode
     texts: dict[str, str] = field(default_factory=dict)
     _origin: dict[str, tuple[str, Any]] = field(default_factory=dict, repr=False)
+    _aimed: str = ""
 
     @classmethod
     def of(cls, load: LoadDoc) -> Draft:
@@ -77,11 +78,19 @@ class Draft:
         """The draft of a mode."""
         return cls(mode, mode, dict(_BEGIN.get(mode, {})))
 
+    def aim(self, servers: Sequence[str]) -> None:
+        """Send it to servers that were chosen on another screen: no change of the test itself."""
+        self._aimed = self.texts["servers"] = ", ".join(servers)
+
     @property
     def changed(self) -> bool:
         """Whether it is no longer what the profile says."""
         before = {key: text for key, (text, _) in self._origin.items() if text}
-        return before != {key: text for key, text in self.texts.items() if text.strip()}
+        now = {key: text for key, text in self.texts.items() if text.strip()}
+        if self._aimed and now.get("servers") == self._aimed:
+            del now["servers"]
+            before.pop("servers", None)
+        return before != now
 
     def check(self, profile: Profile) -> Checked:
         """The plan that it makes for ``profile``, or every mistake in it.
@@ -96,7 +105,7 @@ class Draft:
                 plan = plan_for(self.name, base=base, **options)
             except UsageError as error:
                 key = self._place(error)
-                errors.setdefault(key, _words(error))
+                errors.setdefault(key, words_of(error))
                 if options.pop(key, None) is None:
                     break
         servers: tuple[Server, ...] = ()
@@ -104,7 +113,7 @@ class Draft:
             try:
                 servers = chosen(plan, profile)
             except UsageError as error:
-                errors["servers"] = _words(error)
+                errors["servers"] = words_of(error)
             if not profile.servers:
                 errors["servers"] = "this profile has no servers"
         return Checked(None if errors else plan, servers, errors)
@@ -173,6 +182,26 @@ def _stage(stage: StageDoc) -> str:
     return f"{first} {format_duration(stage.duration)}"
 
 
+def stages_of(plan: Plan) -> str:
+    """The stages of a plan that is made of them, as they would be typed; empty for another."""
+    if plan.mode not in ("ramp", "spike"):
+        return ""
+    measured = [phase for phase in plan.phases if phase.measured]
+    first, last = measured[0], measured[-1]
+    if plan.mode == "ramp" and not first.is_open:
+        length = sum(phase.duration or 0.0 for phase in measured)
+        return f"{first.concurrency}..{last.concurrency} {format_duration(length)}"
+    return ", ".join(map(_stage_of, measured))
+
+
+def _stage_of(phase: Phase) -> str:
+    length = format_duration(phase.duration or 0.0)
+    if not phase.is_open:
+        return f"{phase.concurrency} {length}"
+    end = f"..{phase.rate_end:.10g}" if phase.rate_end is not None else ""
+    return f"{phase.rate:.10g}{end}/s {length}"
+
+
 def _abort(abort: AbortDoc) -> str:
     keys = written(abort)
     over = f" over {format_duration(keys['window'])}" if "window" in keys else ""
@@ -194,7 +223,8 @@ _FORMS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _words(error: UsageError) -> str:
+def words_of(error: OpsError) -> str:
+    """A mistake as it stands under its field."""
     what = clean_line(error.what, 200).replace("`int`", "a whole number").replace("`str`", "text")
     return f"{what}; {clean_line(error.hint, 200)}" if error.hint else what
 

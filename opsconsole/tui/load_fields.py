@@ -17,6 +17,7 @@ class Field(NamedTuple):
         default: What holds when nothing is said.
         choices: The only values, where there are few.
         more: Behind the fold.
+        many: Several of the choices, which may come later, can be ticked.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Field(NamedTuple):
     default: str = ""
     choices: tuple[str, ...] = ()
     more: bool = False
+    many: bool = False
 
 
 FIELDS: tuple[Field, ...] = (
@@ -36,7 +38,7 @@ FIELDS: tuple[Field, ...] = (
     Field("stages", "stages", "10..50/s 30s, 50/s 1m; or clients: 8 1m"),
     Field("arrivals", "arrivals", "even gaps, or random as from many users",
           "constant", ("constant", "poisson")),
-    Field("servers", "servers", "in turn, when there are several"),
+    Field("servers", "servers", "in turn, when there are several", many=True),
     Field("method", "method", "such as GET or POST", "GET"),
     Field("path", "path", "such as /health; else the dialect's own", "of the dialect", more=True),
     Field("body", "body", "what is sent, such as {}", "none"),

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opsconsole.checks import Finding, diagnose
+from opsconsole.daemon.states import DaemonState
 from opsconsole.fleet import Figures, FleetFigures, History, Snapshot, aggregate
 from opsconsole.profile import Profile, Server
 
 if TYPE_CHECKING:
     from opsconsole.daemon import DaemonStatus
+    from opsconsole.host import Busy
 
 
 @dataclass
@@ -22,6 +24,7 @@ class FleetModel:
     Attributes:
         version: Grows with every change; a screen redraws when it has seen another one.
         busy: Server name → what is being done to it right now, such as ``starting``.
+        machine: How busy this machine is; None where that is not known.
     """
 
     profile: Profile
@@ -29,6 +32,7 @@ class FleetModel:
     histories: dict[str, History] = field(default_factory=dict)
     daemons: dict[str, DaemonStatus] = field(default_factory=dict)
     busy: dict[str, str] = field(default_factory=dict)
+    machine: Busy | None = None
     _figures: dict[str, tuple[int, Figures]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
 
@@ -72,10 +76,17 @@ class FleetModel:
         return known[1]
 
     def fleet(self) -> FleetFigures:
-        """All servers together."""
+        """All servers together; what another program answers on the port of one is not its."""
         return aggregate(
-            (self.histories[s.name].last, self.figures(s.name)) for s in self.profile.servers
+            (None, Figures())
+            if self._is_foreign(s.name)
+            else (self.histories[s.name].last, self.figures(s.name))
+            for s in self.profile.servers
         )
+
+    def _is_foreign(self, name: str) -> bool:
+        daemon = self.daemons.get(name)
+        return daemon is not None and daemon.state is DaemonState.FOREIGN
 
     def findings(self, server: Server) -> list[Finding]:
         """What is wrong with a server."""
@@ -84,6 +95,7 @@ class FleetModel:
             self.snapshot(server.name),
             self.figures(server.name),
             self.daemons.get(server.name),
+            self.machine,
         )
 
     def age(self) -> float | None:

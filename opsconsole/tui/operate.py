@@ -59,16 +59,36 @@ class Operator:
             return
         names = ", ".join(server.name for server in free)
         question = f"{action.title} {names}?"
-        if self.app.loading:
-            question += " A load test of this console is under way."
-        self.confirmed(action, question, lambda: self.run(action, free), len(free))
+        from opsconsole.actions.states import at_work  # not before the first paint
+
+        working = {server.name: at_work(self.app.profile, server) for server in free}
+        warnings = [f"{name}: {theirs}" for name, theirs in working.items() if theirs]
+        if loaded := self.app.loads.under_load(free):
+            warnings.append(f"this console is loading {', '.join(loaded)}: the test would show it")
+        self.confirmed(
+            action, question, lambda: self.run(action, free), len(free), warnings=warnings
+        )
 
     def confirmed(
-        self, action: Action, question: str, do: Callable[[], None], targets: int = 1
+        self,
+        action: Action,
+        question: str,
+        do: Callable[[], None],
+        targets: int = 1,
+        *,
+        warnings: Sequence[str] = (),
     ) -> None:
-        """Ask ``question`` as the registry wants it asked, then ``do``."""
+        """Ask ``question`` as the registry wants it asked, then ``do``.
+
+        Args:
+            action: What is asked for.
+            question: A sentence that can be answered by yes.
+            do: Called on a yes, or at once where nothing is to be asked.
+            targets: How many servers it works on.
+            warnings: What speaks against it; then it is asked in any case.
+        """
         how = confirmation(action, self.app.profile, targets)
-        if how is Confirm.NEVER:
+        if how is Confirm.NEVER and not warnings:
             do()
             return
         from opsconsole.tui.screens.confirm import ConfirmScreen
@@ -79,7 +99,7 @@ class Operator:
             if yes:
                 do()
 
-        self.app.push_screen(ConfirmScreen(question, action.help, typed), answered)
+        self.app.push_screen(ConfirmScreen(question, action.help, typed, warnings), answered)
 
     def run(self, action: Action, servers: Sequence[Server]) -> None:
         """Run ``action`` in threads and mark the servers as busy meanwhile."""

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from opsconsole.load.judge import default_thresholds
+from opsconsole.load.length import longest
 from opsconsole.load.plan import Lengths, Mode, Phase, Plan
-from opsconsole.load.summary import law, span
+from opsconsole.load.secrecy import masked
+from opsconsole.load.summary import law, planned_rate, planned_rates, span
 from opsconsole.profile import Server
 from opsconsole.profile.units import format_duration, format_ratio
 from opsconsole.text import clean_line
@@ -36,7 +38,8 @@ class Words(NamedTuple):
 
 
 def in_words(plan: Plan, servers: Sequence[Server]) -> Words:
-    """What would happen if ``plan`` were started on ``servers``."""
+    """What would happen if ``plan`` were started on ``servers``; without its secrets."""
+    plan = masked(plan)
     return Words(_sends(plan), _to(plan, servers), _expects(plan, servers))
 
 
@@ -47,6 +50,10 @@ def _sends(plan: Plan) -> str:
         first = warm[0]
         what = f"{first.requests:,}" if first.requests else span(first.duration or 0)
         parts.append(f"{what} to warm up")
+    whole = longest(plan)
+    in_parts = sum(phase.measured for phase in plan.phases) > 1
+    if whole is not None and (in_parts or plan.phases[-1].arrivals == "recorded"):
+        parts.append(f"{span(whole)} in all")
     return "; ".join(parts)
 
 
@@ -55,7 +62,7 @@ def _course(plan: Plan) -> str:
     if plan.search is not None:
         probe = plan.search
         return (
-            f"{_rate(probe.start)}/s, doubled until it breaks, then halfway between; "
+            f"{planned_rate(probe.start)}, doubled until it breaks, then halfway between; "
             f"{span(probe.duration)} each, and the answer {probe.confirm} times more"
         )
     if plan.steps is not None:
@@ -82,19 +89,15 @@ def _phase(phase: Phase) -> str:
     if phase.requests is not None:
         end.append(f"{'or ' if end else ''}for {phase.requests:,} requests")
     if phase.is_open:
-        last = f" → {_rate(phase.rate_end)}" if phase.rate_end is not None else ""
         how = "at random" if phase.arrivals == "poisson" else "evenly"
-        return f"{_rate(phase.rate or 0)}{last}/s {how} {' '.join(end)}, whatever the servers do"
+        first, last = phase.rate or 0, phase.rate_end
+        rate = planned_rate(first) if last is None else planned_rates(first, last, " → ")
+        return f"{rate} {how} {' '.join(end)}, whatever the servers do"
     clients = phase.concurrency or 0
     think = f" and {format_duration(phase.think)}" if phase.think else ""
     if clients == 1:
         return f"1 client {' '.join(end)}, one request at a time{think}"
     return f"{clients:,} clients {' '.join(end)}, each waits for its answer{think}"
-
-
-def _rate(rate: float) -> str:
-    """A second's requests with three figures, as a plan's own: ``12.5``, ``0.833``, ``1,234``."""
-    return f"{rate:.3g}" if rate < 999.5 else f"{rate:,.0f}"
 
 
 def _to(plan: Plan, servers: Sequence[Server]) -> str:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from opsconsole.actions import get
 from opsconsole.errors import OpsError
-from opsconsole.load import Run, store
-from opsconsole.load.summary import Summary, sentence, summarize
+from opsconsole.load import Run, comparable, report, store
+from opsconsole.load.summary import Summary, sentence, span, summarize, took
 from opsconsole.text import clean_line
 from opsconsole.tui import run_rows
+from opsconsole.tui.run_so_far import so_far
 from opsconsole.tui.screens.page import PageScreen
 from opsconsole.tui.screens.pick import PickScreen
 from opsconsole.tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
+    from opsconsole.tui.load_desk import Session
     from opsconsole.tui.screens.base import ConsoleScreen
 
 _FORMATS = {
@@ -30,6 +32,8 @@ _FORMATS = {
 }
 _PAGE_FRAME = 8
 """Columns of a page that are not its text."""
+_OFFERED, _LOOKED_AT = 50, 200
+"""Runs to compare with that are offered, and those that are read to find them."""
 
 
 class RunActions:
@@ -46,6 +50,13 @@ class RunActions:
     def report(self, run: Run | str) -> None:
         """The whole report of a run, or of a stored one's id."""
         self._do(self._report(run))
+
+    def so_far(self, session: Session) -> None:
+        """What there is to be known of a run under way, in full."""
+        app = self.screen.console_app
+        shown = so_far(session, self._width())
+        shown = report.plain(shown) if app.symbols.plain else shown
+        app.push_screen(PageScreen(f"{session.plan.name}: so far", shown))
 
     def baseline(self, run_id: str) -> None:
         """Make a stored run the one that later runs of its test are compared with."""
@@ -89,8 +100,6 @@ class RunActions:
         self.screen.run_worker(told(), group="run-actions", exit_on_error=False)
 
     async def _report(self, run: Run | str) -> None:
-        from opsconsole.load import report
-
         run = await _whole(run)
         app = self.screen.console_app
         text = await asyncio.to_thread(
@@ -98,10 +107,29 @@ class RunActions:
         )
         app.push_screen(PageScreen(f"{run.plan.name}: {sentence(run)}", text))
 
-    async def _baseline(self, run_id: str) -> None:
-        summary = await asyncio.to_thread(store.set_baseline, run_id)
+    async def _baseline(self, run_id: str, *, force: bool = False) -> None:
+        summary = await asyncio.to_thread(store.look_up, run_id)
+        if summary.verdict in ("failed", "stopped") and not summary.by_hand and not force:
+            self._ask_baseline(summary)
+            return
+        await asyncio.to_thread(store.set_baseline, run_id, force=force)
         self.changed()
         self.screen.console_app.say(f"later runs of {summary.plan} are held against this one")
+
+    def _ask_baseline(self, summary: Summary) -> None:
+        """Later runs would look good beside one that failed."""
+        from opsconsole.tui.screens.confirm import ConfirmScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._do(self._baseline(summary.id, force=True))
+
+        question = ConfirmScreen(
+            f"Hold later runs of {summary.plan} against one that "
+            f"{'failed' if summary.verdict == 'failed' else 'was stopped'}?",
+            run_rows.in_words(summary)[0],
+        )
+        self.screen.app.push_screen(question, answered)
 
     async def _compare(self, base_id: str, new: Run | str) -> None:
         from opsconsole.load.compare import compare
@@ -116,35 +144,27 @@ class RunActions:
         app.push_screen(PageScreen(f"{run.plan.name}: two runs compared", text))
 
     async def _compare_with(self, new: Run | str) -> None:
-        known = await asyncio.to_thread(store.runs)
-        baselines = await asyncio.to_thread(store.baselines)
-        this = summarize(new) if isinstance(new, Run) else next(r for r in known if r.id == new)
-        others = [
-            run
-            for run in reversed(known)
-            if run.id != this.id
-            and (run.plan, run.profile) == (this.plan, this.profile)
-            and run.verdict != "invalid"
-            and not run.by_hand  # with them nothing is compared
-        ]
-        others.sort(key=lambda run: run.id not in baselines)
+        app = self.screen.console_app
+        run = await _whole(new)
+        others, refused = await asyncio.to_thread(_comparable, run)
         if not others:
-            self.screen.console_app.say(
-                f"there is no other run of {this.plan} to compare with", "warning"
-            )
+            app.say(refused or f"there is no other run of {run.plan.name} to compare with",
+                    "warning")  # fmt: skip
             return
-        symbols = self.screen.console_app.symbols
+        baselines = await asyncio.to_thread(store.baselines)
+        others.sort(key=lambda each: each.id not in baselines)
         options = []
-        for run in others[: run_rows.MOST]:
-            look = run_rows.look(symbols, run)
-            note = "baseline, " if run.id in baselines else ""
-            options.append((run.id, run_rows.title(run), f"{note}{look.mark} {look.word}"))
+        for each in others:
+            look = run_rows.look(app.symbols, each)
+            note = "baseline, " if each.id in baselines else ""
+            note += f"{look.mark} {look.word}, p95 {took(each.p95)}, {span(each.seconds)}"
+            options.append((each.id, run_rows.title(each), note))
 
         def picked(base_id: str | None) -> None:
             if base_id is not None:
-                self.compare(base_id, new)
+                self.compare(base_id, run)
 
-        title = f"Compare {run_rows.title(this)} with"
+        title = f"Compare {run_rows.title(summarize(run))} with"
         self.screen.app.push_screen(PickScreen(title, ("run", ""), options), picked)
 
     async def _delete(self, run_id: str) -> None:
@@ -198,6 +218,30 @@ class RunActions:
 
     def _width(self) -> int:
         return max(40, min(96, round(self.screen.size.width * 0.96)) - _PAGE_FRAME)
+
+
+def _comparable(new: Run) -> tuple[list[Summary], str]:
+    """The newest runs with which ``new`` can be compared; of the newest of the same test, why it
+    cannot."""
+    found: list[Summary] = []
+    refused = ""
+    same = [
+        each
+        for each in reversed(store.runs())
+        if each.id != new.id and (each.plan, each.profile) == (new.plan.name, new.profile)
+    ]
+    for each in same[:_LOOKED_AT]:
+        try:
+            base = store.read(each.id)
+            comparable.refuse(base, new, (), 0.95)
+            comparable.strata(base, new)
+        except OpsError as error:
+            refused = refused or str(error)
+            continue
+        found.append(each)
+        if len(found) == _OFFERED:
+            break
+    return found, refused
 
 
 async def _whole(run: Run | str) -> Run:

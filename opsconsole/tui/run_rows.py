@@ -53,11 +53,18 @@ def _row(summary: Summary, is_baseline: bool, symbols: Symbols, now: datetime) -
             "verdict": Cell(f"{verdict.mark} {verdict.word}", verdict.style),
             "rate": Cell(per_second(summary.rate)),
             "p95": Cell(took(summary.p95)),
-            "errors": Cell(f"{summary.errors:,}", "bad" if bad else "dim"),
+            "errors": Cell(_count(summary.errors), "bad" if bad else "dim"),
             "baseline": Cell("baseline" if is_baseline else "", "accent"),
             "servers": Cell(clean_line(", ".join(summary.servers), 60), "dim"),
         },
     )
+
+
+def _count(number: int) -> str:
+    """In six columns: ``12,345``, ``156k``, ``1.2M``."""
+    if number < 100_000:
+        return f"{number:,}"
+    return f"{number / 1e3:.0f}k" if number < 999_500 else f"{number / 1e6:.1f}M"
 
 
 def when(at: float, now: datetime) -> str:
@@ -70,7 +77,7 @@ def when(at: float, now: datetime) -> str:
 
 def title(summary: Summary) -> str:
     """A run in a list to choose from."""
-    return f"{moment(summary.at)[:16]}  {clean_line(summary.plan, 40)}"
+    return f"{moment(summary.at)[:19]}  {clean_line(summary.plan, 40)}"
 
 
 def in_words(summary: Summary) -> tuple[str, str, str]:
@@ -82,13 +89,14 @@ def in_words(summary: Summary) -> tuple[str, str, str]:
     reason = clean_line(summary.headline, 200)
     if summary.headline.startswith("by "):
         reason = f"stopped {reason}"
+    by_hand = f"changed by hand: {clean_line(summary.by_hand, 200)}" if summary.by_hand else ""
     figures = (
         f"{summary.requests:,} requests in {span(summary.seconds)}, p50 {took(summary.p50)}, "
         f"p95 {took(summary.p95)}, p99 {took(summary.p99)}, max {took(summary.largest)}"
     )
-    servers = clean_line(", ".join(summary.servers), 100)
+    servers = clean_line(", ".join(summary.servers), 100) or "no server"
     return (
-        "; ".join(part for part in (judged, reason) if part) or "no threshold was set",
+        "; ".join(part for part in (judged, reason, by_hand) if part) or "no threshold was set",
         figures,
-        f"{servers} of {clean_line(summary.profile, 40)}, {moment(summary.at)}",
+        f"{servers}; profile {clean_line(summary.profile, 40)}; {moment(summary.at)}",
     )

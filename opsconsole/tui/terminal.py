@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
 import time
 import traceback
@@ -49,6 +50,22 @@ def guarded_stderr() -> Iterator[None]:
         sys.__stderr__ = original  # type: ignore[misc]
         with contextlib.suppress(OSError):
             screen.close()
+
+
+def hung_up() -> bool:
+    """Whether the terminal of standard input is gone.
+
+    SIGHUP says so too, but not to whoever was started with ``nohup`` or ``setsid``; and Textual
+    reads the end of a lost terminal again and again, with all of a core.
+    """
+    if sys.__stdin__ is None:
+        return False
+    poll = select.poll()
+    try:
+        poll.register(sys.__stdin__.fileno(), select.POLLIN)
+        return any(what & (select.POLLHUP | select.POLLERR) for _, what in poll.poll(0))
+    except (OSError, ValueError):
+        return True
 
 
 def open_log(name: str) -> int:

@@ -18,30 +18,23 @@ import msgspec
 from msgspec import Struct
 
 from opsconsole import paths
-from opsconsole.daemon import DaemonState, DaemonStatus, status
-from opsconsole.daemon.command import folder_of, secrets_of, spec_of
+from opsconsole.daemon import DaemonState, status
+from opsconsole.daemon.command import folder_of, spec_of
 from opsconsole.daemon.folder import Folder, remove
-from opsconsole.daemon.group import environ_of
 from opsconsole.daemon.halt import halt
 from opsconsole.daemon.holding import Held, hold_daemon, unwritable
-from opsconsole.daemon.launch import launch
 from opsconsole.daemon.leftovers import tuning_journal
 from opsconsole.daemon.record import Spec
+from opsconsole.daemon.started import Started, ours, remembered, running_environ, writable
+from opsconsole.daemon.started import look as look_at
 from opsconsole.errors import OpsError
+from opsconsole.load.secrecy import is_secret
 from opsconsole.profile import Profile, Server
-from opsconsole.tuning.space import SWEPT
 
 _WERE_RUNNING = frozenset(
     {DaemonState.RUNNING, DaemonState.UNREADY, DaemonState.ORPHANED, DaemonState.STARTING}
 )
 _WERE_STOPPED = frozenset({DaemonState.STOPPED, DaemonState.EXITED, DaemonState.FATAL})
-_SECRETS = frozenset({"API_KEYS", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
-_PREFIX = "OPSCONSOLE_"
-_NAMES = frozenset(
-    {*SWEPT, "MODEL_NAME", "LOCAL_MODEL_PATH", "DEVICE_PREFERENCE", "USE_MLX", "HOST", "PORT",
-     "MAX_QUEUE_TOKENS", "API_KEY_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE", "CORS_ORIGINS",
-     "RATE_LIMIT"}
-)  # fmt: skip
 
 
 class Before(Struct, kw_only=True):
@@ -49,8 +42,8 @@ class Before(Struct, kw_only=True):
 
     Attributes:
         spec: What ran, or for a stopped daemon what would.
-        inherited: Variables that the server had from whoever started it, secrets left out; "" for
-            those that it had not.
+        environ: Variables that the server had, but for those ``left_out``: secrets.
+        chosen: Settings that it had measured by itself, as variables.
         files: The text of the daemon's files when it was stopped; None: not there.
         pid: Of the process that tunes.
     """
@@ -59,7 +52,9 @@ class Before(Struct, kw_only=True):
     server: str
     running: bool
     spec: dict[str, Any]
-    inherited: dict[str, str] = {}
+    environ: dict[str, str] = {}
+    left_out: tuple[str, ...] = ()
+    chosen: dict[str, str] = {}
     files: dict[str, str | None] = {}
     pid: int = 0
     at: float = 0.0
@@ -80,8 +75,13 @@ def hold(profile: Profile, server: Server) -> Held:
     return hold_daemon(folder_of(profile, server), "tuning", server.name)
 
 
-def look(profile: Profile, server: Server) -> tuple[Before, dict[str, str]]:
-    """What is there now, and the variables its server is started with that are in no file.
+def look(
+    profile: Profile, server: Server, health: Mapping[str, Any] | None = None
+) -> tuple[Before, Started]:
+    """What is there now: as the journal has it, and with the secrets, which are in no file.
+
+    Args:
+        health: What the server's ``/health`` says, if it does.
 
     Raises:
         OpsError: it is in no state that could be put back: its port is a stranger's, it fails, or
@@ -91,24 +91,16 @@ def look(profile: Profile, server: Server) -> tuple[Before, dict[str, str]]:
     folder = folder_of(profile, server)
     if found.state in _WERE_STOPPED:
         files = {path: _text(path) for path in (folder.spec, folder.state)}
-        spec = spec_of(profile, server)
-        return _before(profile, server, False, spec, files=files), secrets_of(server)
+        started = Started(spec_of(profile, server), ours(server))
+        return _before(profile, server, started, running=False, files=files), started
     if found.state in _WERE_RUNNING:
-        try:
-            spec = folder.read_spec()
-        except (OSError, ValueError) as error:
-            raise OpsError(
-                f"it cannot be told what it was started with: {error}", where=server.name,
-                hint="restart it",
-            ) from error  # fmt: skip
-        environ = environ_for(profile, server, found)
-        told = spec.env.keys()
-        inherited = {
-            name: environ[name]
-            for name in environ
-            if _is_setting(name) and name not in told and name not in _SECRETS
-        }
-        return _before(profile, server, True, spec, inherited=inherited), environ
+        started = look_at(profile, server, health or {})
+        environ, left_out = writable(started.environ, is_secret)
+        before = _before(
+            profile, server, started, running=True, environ=environ, left_out=left_out,
+            chosen=dict(started.chosen),
+        )  # fmt: skip
+        return before, started
     raise OpsError(
         f"it is {found.state}: {found.detail}" if found.detail else f"it is {found.state}",
         where=server.name,
@@ -116,33 +108,11 @@ def look(profile: Profile, server: Server) -> tuple[Before, dict[str, str]]:
     )
 
 
-def _before(profile: Profile, server: Server, running: bool, spec: Spec, **more: Any) -> Before:
+def _before(profile: Profile, server: Server, started: Started, **more: Any) -> Before:
     return Before(
-        profile=profile.name, server=server.name, running=running, spec=spec._asdict(),
+        profile=profile.name, server=server.name, spec=started.spec._asdict(),
         pid=os.getpid(), at=time.time(), **more,
     )  # fmt: skip
-
-
-def environ_for(profile: Profile, server: Server, found: DaemonStatus) -> dict[str, str]:
-    """The environment of the running server, so that another one gets the same; what only we have
-    is emptied in it. Just its key where it may not be read."""
-    environ = {
-        os.fsdecode(name): os.fsdecode(value)
-        for name, value in (environ_of(found.pid) if found.pid else {}).items()
-    }
-    if not environ:
-        return secrets_of(server)
-    return _emptied(environ)
-
-
-def _emptied(environ: dict[str, str]) -> dict[str, str]:
-    """With an empty value for each setting that only this process has: empty is unset."""
-    ours = {name: "" for name in os.environ if _is_setting(name) and name not in environ}
-    return environ | ours
-
-
-def _is_setting(name: str) -> bool:
-    return name in _NAMES or name in _SECRETS or name.startswith(_PREFIX)
 
 
 def write_journal(folder: Folder, before: Before) -> None:
@@ -179,42 +149,55 @@ def read_journal(folder: Folder) -> Before | None:
 
 
 def put_back(
-    profile: Profile, server: Server, before: Before, environ: Mapping[str, str] | None = None
+    profile: Profile, server: Server, before: Before, started: Started | None = None
 ) -> str:
     """Restore what was there, and delete the journal. What was done, in words. Blocks.
 
     Args:
-        environ: As :func:`look` told it; None, after a kill, takes it from what is running.
+        started: As :func:`look` told it; None, after a kill, takes it from the journal.
 
     Raises:
         OpsError: it could not be restored; the journal stays.
     """
     folder = folder_of(profile, server)
-    spec = before.plain_spec()
-    if environ is None:
-        # A trial's server has what the first one had, but for the settings on trial.
-        found = environ_for(profile, server, status(profile, server))
-        kept = {n: v for n, v in found.items() if not _is_setting(n) or n in _SECRETS}
-        environ = _emptied(kept | before.inherited)
-    stopped = halt(folder, spec)
+    lost: tuple[str, ...] = ()
+    if started is None:
+        started, lost = _remembered(profile, server, before)
+    stopped = halt(folder, started.spec)
     if stopped.survivors:
         pids = ", ".join(map(str, stopped.survivors))
         raise OpsError(f"processes do not end: {pids}", where=server.name,
                        hint=_AGAIN.format(server.name))  # fmt: skip
     if before.running:
         try:
-            now = launch(folder, spec, secrets=environ)
+            now = started.again(folder)
         except OpsError as error:
             raise OpsError(
                 f"could not be started again: {error}", where=server.name,
                 hint=_AGAIN.format(server.name),
             ) from error  # fmt: skip
         words = f"running again as before, pid {now.pid}"
+        if lost:
+            words += f", but without {', '.join(lost)}: secrets are in no file"
     else:
         _put_files_back(before)
         words = "stopped again, as before"
     remove(tuning_journal(folder))
     return words
+
+
+def _remembered(
+    profile: Profile, server: Server, before: Before
+) -> tuple[Started, tuple[str, ...]]:
+    """What ran before a tuning that was killed, and the names of secrets that are lost."""
+    spec = before.plain_spec()
+    if not before.running:  # nothing is started, so that no key is asked for
+        return Started(spec, {}), ()
+    environ, lost = remembered(
+        server, spec, before.environ or ours(server), before.left_out,
+        running_environ(profile, server),  # a trial's server has what the first one had
+    )  # fmt: skip
+    return Started(spec, environ, before.chosen), lost
 
 
 _AGAIN = "then: opsconsole tune --restore {}"

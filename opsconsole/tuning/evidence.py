@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from opsconsole.load.histogram import Histogram
-from opsconsole.load.judge import percentile
+from opsconsole.load.ranks import percentile
 from opsconsole.load.records import PhaseResult, Totals
 from opsconsole.tuning.records import Change, Evidence, Figures, Settings
 
@@ -40,7 +40,7 @@ def figures_of(results: Sequence[PhaseResult], memory: int | None = None) -> Fig
         requests=totals.ended,
         failed=failed,
         rejected=rejected,
-        rate=totals.good / seconds if seconds > 0 else 0.0,
+        rate=totals.rates(sum(result.rated for result in results)).good or 0.0,
         p50=percentile(good, failed, 50),
         p95=percentile(good, failed, 95),
         p50_good=good.percentile(50),
@@ -76,7 +76,8 @@ def evidence_of(
         before=whole[0],
         after=whole[1],
         changes=changes,
-        test=f"Student's t over the log ratios of {pairs} pairs of runs, taken in turns",
+        test=f"Student's t over the log ratios of {pairs} pairs of runs, taken in turns; "
+        "before and after are all runs together",
     )
 
 

@@ -28,6 +28,15 @@ def frontier(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial, _ in sorted(found, key=lambda pair: -pair[1].rate)]
 
 
+def contenders(trials: Sequence[Trial]) -> list[Trial]:
+    """Of the last round that measured what was there, each set's latest trial: these were
+    measured equally long. One that was dropped before may have been lucky in its few seconds."""
+    measured = [trial for trial in trials if trial.figures is not None]
+    last = max((trial.round for trial in measured if not trial.settings), default=0)
+    among = [trial for trial in measured if trial.round == last] if last else measured
+    return list({tuple(sorted(trial.settings.items())): trial for trial in among}.values())
+
+
 def ranked(trials: Sequence[Trial], goal: Goal, limit: float | None) -> list[Trial]:
     """The measured trials, best first: front after front, in each by the goal."""
     left = [trial for trial in trials if trial.figures is not None]

@@ -140,7 +140,8 @@ class Report(Struct, frozen=True, kw_only=True):
         at: Start, Unix seconds. ``seconds``: how long it took, the restoring included.
         load: What was sent, in words. ``limit``: of p95 in seconds; None: none.
         was: The swept settings as they were, those that were not told by their default.
-        frontier: Numbers of the trials that no other one beats in both throughput and p95.
+        frontier: Numbers of the trials that no other one of the last round beats in throughput
+            and p95.
         recommendation: Of a sweep; ``step``: of a preset.
         stopped: Why it ended before it was done; empty when it was.
         restored: What was put back, in words.

@@ -130,7 +130,7 @@ def scatter(trials: Sequence[Trial], frontier: Sequence[int], width: int) -> lis
         mark = "◆" if trial.number in frontier else "·"
         grid[y][x] = mark if trial.settings else "○"
     ends = {0: took(max(p95s)), _HEIGHT - 1: took(min(p95s))}
-    lines = ["p95 against throughput: ◆ none beats it in both, ○ as it was"]
+    lines = ["p95 against rate: ◆ best of the last round, ○ as it was"]
     lines += [f"{ends.get(y, ''):>{margin}}│{''.join(row)}".rstrip() for y, row in enumerate(grid)]
     first, last = f"{per_second(min(rates))}/s", f"{per_second(max(rates))}/s"
     lines.append(f"{'':>{margin}}└{'─' * columns}")
@@ -156,9 +156,23 @@ def recommendation(report: Report, width: int = 80) -> str:
         if not found.settings:
             parts.append(f"tried against it: {words(found.evidence.settings)}")
         parts += ["", *evidence_lines(found.evidence, width)]
+    if missed := _missed(report):
+        parts.append(_wrapped(missed, width, "  "))
     if report.yaml:
         parts += ["", "in the profile, among the daemon's:", *report.yaml.splitlines()]
     return "\n".join(parts)
+
+
+def _missed(report: Report) -> str:
+    """That no trial kept the limit; empty where one did, or there is none."""
+    p95s = [t.figures.p95 for t in report.trials if t.figures is not None]
+    known = [p95 for p95 in p95s if p95 is not None]
+    if report.limit is None or not known or min(known) <= report.limit:
+        return ""
+    return (
+        f"none of the trials kept p95 <= {took(report.limit)}: the lowest was {took(min(known))}; "
+        "fewer clients (-c) ask for less"
+    )
 
 
 def evidence_lines(evidence: Evidence, width: int = 80) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import tempfile
+import time
 from pathlib import Path
 from random import Random
 
@@ -19,22 +19,20 @@ from opsconsole.load.records import PhaseResult
 from opsconsole.load.summary import took
 from opsconsole.load.work.making import Corpus
 from opsconsole.profile import Server
+from opsconsole.tuning.conditions import improved, lasting, rejections, stable, wait
 from opsconsole.tuning.evidence import evidence_of, figures_of
-from opsconsole.tuning.records import Change, Condition, Evidence, Figures, Settings, Step
+from opsconsole.tuning.records import Condition, Evidence, Figures, Settings, Step
 from opsconsole.tuning.request import Request, load_of, words_of
 from opsconsole.tuning.space import BATCH, CACHE, PARALLEL, QUEUE
 from opsconsole.tuning.sweep import Sweep, unsound
 from opsconsole.tuning.trial import Bench, TimeOver, TrialFailed
 
-STABLE = 0.10
-"""Share by which a latency may be worse and still count as stable."""
-WORTH = 0.05
-"""Share below which nothing has improved, however surely."""
 LEAST_HITS = 0.5
-MEMORY_SHARE = 0.9
-"""Of the machine's memory: more than this is an issue."""
 _REPETITIONS = 5
+_MOST_REPETITIONS = 11
+"""Where there is time: what a short run leaves open, more of them may decide."""
 _CACHED = 3
+_MOST_CLIENTS = 10_000
 _SHARE = 0.85
 """Of the time, for the runs."""
 
@@ -67,9 +65,26 @@ PRESETS = {
 }  # fmt: skip
 
 
-def clients_of(request: Request) -> int:
-    """How many clients load the server in a preset."""
-    return request.clients or PRESETS[request.preset].clients
+def clients_of(request: Request, was: Settings) -> int:
+    """How many clients load the server in a preset: for the queue, as many as fill it.
+
+    Args:
+        was: The settings as they are.
+
+    Raises:
+        UsageError: so many as are asked for never fill it.
+    """
+    preset = PRESETS[request.preset]
+    if preset.setting != QUEUE:
+        return request.clients or preset.clients
+    parallel, queue = int(was[PARALLEL]), int(was[QUEUE])
+    clients = request.clients or max(preset.clients, min(_MOST_CLIENTS, parallel + 2 * queue))
+    if clients <= parallel + queue:
+        raise UsageError(
+            f"{clients} clients never fill a queue of {queue}, with {parallel} in the engine",
+            where="--clients", hint=f"more than {parallel + queue}",
+        )  # fmt: skip
+    return clients
 
 
 async def run_step(
@@ -87,7 +102,9 @@ async def run_step(
     preset = PRESETS[request.preset]
     if preset.name == "cache":
         return await _cache(sweep, bench, server, request, left)
-    clients = clients_of(request)
+    sweep.read_was()
+    clients = clients_of(request, sweep.was)
+    until = time.monotonic() + left
     most = _SHARE * left / (2 * _REPETITIONS)
     plan = load_of(
         server.name, request.work, clients, requests=preset.requests,
@@ -100,7 +117,10 @@ async def run_step(
                        where=server.name)  # fmt: skip
     settings = _settings(preset, sweep, request)
 
-    evidence = await sweep.turns(settings, _REPETITIONS, lambda tried: sweep.once(tried, plan))
+    pair = 2 * (first[0].seconds + sweep.overhead)
+    fitting = int(_SHARE * (until - time.monotonic()) / pair)
+    repetitions = max(_REPETITIONS, min(_MOST_REPETITIONS, fitting))
+    evidence = await sweep.turns(settings, repetitions, lambda tried: sweep.once(tried, plan))
     words = f"{words_of(request.work, clients)}, at most {preset.requests} requests a run"
     if preset.think:
         words += f", {took(preset.think)} between a client's requests"
@@ -128,114 +148,19 @@ def _parallelism(
     sweep: Sweep, evidence: Evidence | None, limit: float | None
 ) -> tuple[Condition, ...]:
     change = evidence.of("p95") if evidence else None
-    return (stable("latency improved or stable", change), _memory(sweep, evidence))
+    return (stable("latency improved or stable", change), lasting(sweep.trials, evidence))
 
 
 def _batch(sweep: Sweep, evidence: Evidence | None, limit: float | None) -> tuple[Condition, ...]:
     change = evidence.of("rate") if evidence else None
-    return (improved("throughput improved", change, more=True), _memory(sweep, evidence))
+    return (improved("throughput improved", change, more=True), lasting(sweep.trials, evidence))
 
 
 def _queue(sweep: Sweep, evidence: Evidence | None, limit: float | None) -> tuple[Condition, ...]:
-    return (_rejections(evidence), _wait(evidence, limit))
+    return (rejections(evidence), wait(evidence, limit))
 
 
 _CONDITIONS = {"parallelism": _parallelism, "batch": _batch, "queue": _queue}
-
-
-def stable(name: str, change: Change | None) -> Condition:
-    """A latency is no worse: surely no more than :data:`STABLE`."""
-    expected = f"no more than {STABLE:.0%} worse"
-    if change is None or change.change is None or change.low is None or change.high is None:
-        return Condition(name=name, passed=_infinite(change), observed=_observed(change),
-                         expected=expected)  # fmt: skip
-    passed: bool | None = None
-    if change.high <= STABLE:
-        passed = True
-    elif change.low > 0 and change.change > 0.01:
-        passed = False
-    return Condition(name=name, passed=passed, observed=_observed(change), expected=expected)
-
-
-def improved(name: str, change: Change | None, *, more: bool) -> Condition:
-    """A metric is surely better: more of a throughput, less of a latency."""
-    expected = "surely more" if more else "surely less"
-    if change is None or change.change is None or change.low is None or change.high is None:
-        return Condition(name=name, passed=_infinite(change), observed=_observed(change),
-                         expected=expected)  # fmt: skip
-    nearest, farthest = (change.low, change.high) if more else (-change.high, -change.low)
-    passed: bool | None = None
-    if nearest > 0:
-        passed = True
-    elif farthest < WORTH:
-        passed = False
-    return Condition(name=name, passed=passed, observed=_observed(change), expected=expected)
-
-
-def _infinite(change: Change | None) -> bool | None:
-    """So many failed that it is no figure any more: a failure, when that is new."""
-    if change is None or change.after is None or change.before is None:
-        return None
-    return False if math.isinf(change.after) and math.isfinite(change.before) else None
-
-
-def _observed(change: Change | None) -> str:
-    if change is None or change.before is None or change.after is None:
-        return "not measured"
-    show = _rate if change.metric == "rate" else took
-    text = f"{change.metric} {show(change.before)} → {show(change.after)}"
-    if change.change is None or change.low is None or change.high is None:
-        return f"{text}, too few runs for an interval"
-    return f"{text}, {change.change:+.1%} ({change.low:+.1%} to {change.high:+.1%})"
-
-
-def _rate(value: float | None) -> str:
-    return f"{figures.rate(value)}/s"
-
-
-def _memory(sweep: Sweep, evidence: Evidence | None) -> Condition:
-    import psutil
-
-    name, expected = "no memory issue", f"it lasts, below {MEMORY_SHARE:.0%} of the memory"
-    failed = [trial for trial in sweep.trials if trial.settings and trial.state == "failed"]
-    if failed:
-        return Condition(name=name, passed=False, observed=failed[0].reason, expected=expected)
-    memory = evidence.after.memory if evidence else None
-    if evidence is None or memory is None:
-        return Condition(name=name, passed=None, observed="not measured", expected=expected)
-    before = evidence.before.memory
-    observed = f"{figures.size(before)} → {figures.size(memory)} at most, never out of memory"
-    passed = memory < MEMORY_SHARE * psutil.virtual_memory().total
-    return Condition(name=name, passed=passed, observed=observed, expected=expected)
-
-
-def _rejections(evidence: Evidence | None) -> Condition:
-    name, expected = "fewer rejected", "surely fewer than before"
-    if evidence is None:
-        return Condition(name=name, passed=None, observed="not measured", expected=expected)
-    old, new = evidence.before, evidence.after
-    observed = f"{old.rejected:,} of {old.requests:,} → {new.rejected:,} of {new.requests:,}"
-    if not old.rejected and not new.rejected:
-        observed += ": the queue was never full (-c sends more)"
-        return Condition(name=name, passed=None, observed=observed, expected=expected)
-    return Condition(name=name, passed=_fewer(old, new), observed=observed, expected=expected)
-
-
-def _fewer(old: Figures, new: Figures) -> bool:
-    """Whether a smaller share was rejected, by the test of two proportions at 95 %."""
-    whole = old.requests + new.requests
-    both = (old.rejected + new.rejected) / whole
-    spread = math.sqrt(both * (1 - both) * (1 / old.requests + 1 / new.requests))
-    difference = old.rejected / old.requests - new.rejected / new.requests
-    return difference > 1.96 * spread if spread else difference > 0
-
-
-def _wait(evidence: Evidence | None, limit: float | None) -> Condition:
-    p95 = evidence.after.p95_good if evidence else None
-    expected = f"p95 at most {took(limit)}" if limit is not None else "a limit: --p95 500ms"
-    passed = p95 <= limit if p95 is not None and limit is not None else None
-    return Condition(name="wait acceptable", passed=passed, expected=expected,
-                     observed=f"p95 of what was answered {took(p95)}")  # fmt: skip
 
 
 # -- the cache ------------------------------------------------------------------------------------
@@ -243,7 +168,8 @@ async def _cache(
     sweep: Sweep, bench: Bench, server: Server, request: Request, left: float
 ) -> tuple[Step, str]:
     """The same queries twice, on a server with a cache: the second time against the first."""
-    preset, clients = PRESETS["cache"], clients_of(request)
+    preset = PRESETS["cache"]
+    clients = request.clients or preset.clients
     shares: list[float | None] = []
     with tempfile.TemporaryDirectory(prefix="opsconsole-tune-") as folder:
         path = Path(folder) / "queries.jsonl"

@@ -9,7 +9,6 @@ from statistics import fmean
 
 from msgspec import structs
 
-from opsconsole.daemon.record import Spec
 from opsconsole.engine.agreement import LEAST_AGREEMENT
 from opsconsole.errors import OpsError, UsageError
 from opsconsole.load import Plan
@@ -36,7 +35,15 @@ from opsconsole.tuning.records import (
     TrialState,
 )
 from opsconsole.tuning.request import Request
-from opsconsole.tuning.space import CACHE, PARALLEL, QUEUE, candidates, default_values, effective
+from opsconsole.tuning.space import (
+    CACHE,
+    DTYPE,
+    PARALLEL,
+    QUEUE,
+    candidates,
+    default_values,
+    effective,
+)
 from opsconsole.tuning.trial import Bench, Stopped, TimeOver, TrialFailed
 
 FIRST_SECONDS = SHORTEST
@@ -60,15 +67,14 @@ class Sweep:
     """
 
     def __init__(
-        self, bench: Bench, server: str, request: Request, limit: float | None, spec: Spec,
-        environ: dict[str, str], until: float, tell: Tell,
+        self, bench: Bench, server: str, request: Request, limit: float | None, until: float,
+        tell: Tell,
     ) -> None:  # fmt: skip
         self._bench = bench
         self._server = server
         self._request = request
         self._limit = limit
-        self._environ = environ | spec.env
-        self._patience = spec.start_timeout
+        self._patience = bench.start_timeout
         self._until = until
         self._tell = tell
         self._overheads: list[float] = []
@@ -115,21 +121,25 @@ class Sweep:
 
     def remarks(self) -> list[str]:
         """What a reader must know, one line each."""
+        notes = [*self.notes, *self._bench.remarks()]
         stalled = sum(stall for stall, _ in self._stalls)
         seconds = sum(each for _, each in self._stalls)
         if stalled <= STALLED * seconds:
-            return self.notes
+            return notes
         waited = (
             "the machine was busy: the load generator had to wait for a core "
             f"{stalled / seconds:.0%} of the time, which widens the intervals"
         )
-        return [*self.notes, waited]
+        return [*notes, waited]
 
     def values(self) -> dict[str, tuple[str, ...]]:
         """The values to try by setting, after the first trial."""
         self.read_was()
         clients = self._request.plan(self._server, 1).phases[-1].concurrency or 1
         found = default_values(self.was, clients)
+        if DTYPE in self._bench.held:
+            # It would choose one of the others.
+            found[DTYPE] = tuple(value for value in found[DTYPE] if value != "auto")
         for name, chosen in self._request.values.items():
             found[name] = tuple(value for value in chosen if value != self.was.get(name))
         if self._request.only:
@@ -149,7 +159,7 @@ class Sweep:
     def read_was(self) -> None:
         """Set :attr:`was`, from its environment and from what the server says of itself."""
         controller = self._bench.health.get("controller", {})
-        self.was = effective(self._environ, controller)
+        self.was = effective(self._bench.told | self._bench.held, controller)
 
     async def _halve(self, pool: list[Settings], ladder: Ladder, first: Trial) -> list[Trial]:
         """The rounds; the trials of the last one."""

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from opsconsole.daemon import DaemonState, status
 from opsconsole.daemon.command import folder_of
 from opsconsole.daemon.leftovers import tuning_journal
+from opsconsole.daemon.started import Started
 from opsconsole.errors import OpsError, UsageError
+from opsconsole.fleet import health_of
 from opsconsole.profile import Profile, Server
 from opsconsole.tuning.before import (
     Before,
@@ -21,12 +23,12 @@ from opsconsole.tuning.before import (
     read_journal,
     write_journal,
 )
-from opsconsole.tuning.frontier import frontier
+from opsconsole.tuning.frontier import contenders, frontier
 from opsconsole.tuning.lines import as_lines, as_yaml
-from opsconsole.tuning.records import Doing, Event, Recommendation, Report, Step, Trial
+from opsconsole.tuning.records import Doing, Event, Recommendation, Report, Step
 from opsconsole.tuning.request import LEAST_BUDGET, Request
 from opsconsole.tuning.space import effective
-from opsconsole.tuning.steps import PRESETS, run_step
+from opsconsole.tuning.steps import PRESETS, clients_of, run_step
 from opsconsole.tuning.sweep import Sweep
 from opsconsole.tuning.trial import Bench, Stopped, TimeOver
 
@@ -78,16 +80,16 @@ class Tuning:
         with hold(self.profile, self.server):
             if (words := await asyncio.to_thread(_recover, self.profile, self.server)) is not None:
                 notes.append(f"an earlier tuning was killed: the daemon was put back, {words}")
-            before, environ = await asyncio.to_thread(look, self.profile, self.server)
+            health = await health_of(self.server)
+            before, started = await asyncio.to_thread(look, self.profile, self.server, health)
             folder = folder_of(self.profile, self.server)
-            spec = before.plain_spec()
-            ours = os.environ | environ  # as a start has it
-            bench = Bench(self.profile, self.server, folder, spec, environ)
-            sweep = Sweep(
-                bench, self.server.name, self.request, self.limit, spec, ours, until, tell
-            )
+            # Nonsense is said before anything is touched.
+            was = effective({**started.environ, **started.spec.env}, {})
+            if self.request.preset:
+                clients_of(self.request, was)
+            bench = Bench(self.profile, self.server, folder, started)
+            sweep = Sweep(bench, self.server.name, self.request, self.limit, until, tell)
             sweep.notes += notes
-            effective(ours | spec.env, {})  # nonsense is said before anything is touched
             write_journal(folder, before)
             self._bench = bench
             if self._stopped:
@@ -97,7 +99,7 @@ class Tuning:
                 found, load = await self._measure(sweep, bench, until)
             finally:
                 timer.cancel()
-                restored = await self._restore(before, environ, tell)
+                restored = await self._restore(before, started, tell)
         return self._report(sweep, found, load, at, time.monotonic() - begin, restored)
 
     async def _measure(
@@ -119,14 +121,14 @@ class Tuning:
             return None, request.load_words
 
     async def _restore(
-        self, before: Before, environ: dict[str, str], tell: Callable[[Event], None]
+        self, before: Before, started: Started, tell: Callable[[Event], None]
     ) -> str:
         """Put back what was there: a cancellation waits for it."""
         doing = Doing(what="putting back what was there", settings=None, until=time.monotonic())
         with contextlib.suppress(Exception):  # a terminal that is gone keeps nothing from this
             tell(doing)
         work = asyncio.ensure_future(
-            asyncio.to_thread(put_back, self.profile, self.server, before, environ)
+            asyncio.to_thread(put_back, self.profile, self.server, before, started)
         )
         cancelled = False
         while not work.done():
@@ -161,7 +163,7 @@ class Tuning:
             limit=self.limit,
             was=sweep.was,
             trials=tuple(sweep.trials),
-            frontier=tuple(trial.number for trial in frontier(_rounds_of(sweep))),
+            frontier=tuple(trial.number for trial in frontier(contenders(sweep.trials))),
             recommendation=found if isinstance(found, Recommendation) else None,
             step=found if isinstance(found, Step) else None,
             lines=as_lines(settings),
@@ -170,15 +172,6 @@ class Tuning:
             stopped=self._stopped,
             restored=restored,
         )
-
-
-def _rounds_of(sweep: Sweep) -> list[Trial]:
-    """Of each set of settings the latest trial of a round, which was the longest."""
-    latest: dict[tuple[tuple[str, str], ...], Trial] = {}
-    for trial in sweep.trials:
-        if trial.figures is not None and (trial.round or not any(t.round for t in sweep.trials)):
-            latest[tuple(sorted(trial.settings.items()))] = trial
-    return list(latest.values())
 
 
 def restore(profile: Profile, server: Server) -> str | None:

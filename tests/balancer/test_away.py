@@ -55,9 +55,11 @@ def killed_while_away(bed: Bed) -> None:
         stdin=subprocess.DEVNULL, start_new_session=True,
     ) as process:  # fmt: skip
         try:
-            until(lambda: bed.daemons()["r1"]["state"] == "stopped", "r1 to be drained")
+            until(lambda: bed.state("r1") == "stopped", "r1 to be drained")
             at_work = f"failover test is at work: process {process.pid}"
-            assert f"r1: away for a while: a {at_work}" in bed("status").stderr
+            told = bed("status")
+            assert f"r1: away for a while: a {at_work}" in told.stderr
+            assert told.stdout.count(at_work) == 2  # the other one's turn comes
             for argv in (("load", "failover"), ("load", "failover", "--restore")):
                 refused = bed(*argv)
                 assert refused.returncode == 2

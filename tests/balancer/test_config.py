@@ -8,6 +8,7 @@ import pytest
 
 from opsconsole.balancer import config, nginx
 from opsconsole.balancer.pool import Pool, pool_of
+from opsconsole.balancer.words import seconds
 from tests.balancer.bed import needs_nginx, pool, profile_of
 from tests.certificates import make_certificate
 
@@ -69,6 +70,18 @@ def test_trouble_of_this_machine_is_unknown_and_not_bad() -> None:
     proof = nginx.prove(config.block(pool(*PAIR, listen="192.0.2.1:18000")), label="x")
     assert proof.state == "unknown"
     assert "Cannot assign requested address" in proof.said[0]
+
+
+def test_a_name_that_nobody_knows_here_is_unknown_and_not_bad() -> None:
+    proof = nginx.prove(config.block(pool("http://nobody.invalid:1", PAIR[0])), label="x")
+    assert proof.state == "unknown"
+    assert "host not found in upstream" in proof.said[0]
+
+
+def test_no_time_becomes_zero() -> None:
+    assert seconds(0.0001) == "1ms"
+    assert seconds(1.5) == "1500ms"
+    assert seconds(30.0) == "30s"
 
 
 def test_without_nginx_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 def test_a_drained_and_a_killed_server_come_back_and_the_run_is_stored(bed: Bed) -> None:
     before = bed.daemons()
-    done = bed("load", "failover", "--json", "-q", "--settle", "2s", "--fail-timeout", "2s",
+    done = bed("load", "failover", "--json", "-q", "--settle", "1s", "--fail-timeout", "2s",
                "--documents", "1")  # fmt: skip
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
@@ -85,14 +85,17 @@ def test_ctrl_c_brings_back_what_is_away(bed: Bed) -> None:
         stdin=subprocess.DEVNULL, start_new_session=True,
     ) as process:  # fmt: skip
         try:
-            until(lambda: bed.daemons()["r1"]["state"] == "stopped", "r1 to be drained")
+            until(lambda: bed.state("r1") == "stopped", "r1 to be drained")
+            process.send_signal(signal.SIGTSTP)  # Ctrl-Z: it must not stay away
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=100)
         finally:
             process.kill()
     assert process.returncode == 130, out + err
+    assert "not suspended: a server may be away" in err
     assert "bringing the servers back first" in err
-    assert "STOPPED" in out or "INVALID" in out
+    # Of what was measured until then a busy machine may have spoilt or failed a part.
+    assert any(word in out for word in ("STOPPED", "INVALID", "FAILED")), out
     assert {each["state"] for each in bed.daemons().values()} == {"running"}
     assert leftovers(bed.temporary) == []
 
@@ -105,7 +108,8 @@ def test_a_killed_server_that_nobody_keeps_alive_is_started_by_us(bed: Bed) -> N
     never = bed.profile.with_name("never.yaml")
     never.write_text(
         "name: never\nservers: [{name: r9, url: 'http://127.0.0.1:%d', "  # noqa: UP031
-        "daemon: {restart: never, env: {DTYPE: float32}}}]\n" % free_port()
+        "daemon: {restart: never, env: {DTYPE: float32, OPSCONSOLE_WARMUP: false}}}]\n"
+        % free_port()
     )
     profile = load(str(never))
     (server,) = profile.servers

@@ -71,6 +71,20 @@ def test_servers_that_cannot_stand_behind_one_upstream_are_refused() -> None:
             pool(*urls)
     with pytest.raises(UsageError, match="itself listens"):
         pool("http://127.0.0.1:8080", listen="127.0.0.1:8080")
+    for listen, url in (
+        ("8080", "http://127.0.0.1:8080"),
+        ("*:8080", "http://localhost:8080"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+    ):
+        with pytest.raises(UsageError, match="itself listens on 127"):
+            pool(url, listen=listen)
+    pool("http://127.0.0.1:8081", "http://192.0.2.1:8080", "http://b:8080", listen="8080")
+    pool("http://127.0.0.1:8080", listen="[::]:8080")
+    same = profile_of("http://a:1", health="/balancer-health")
+    with pytest.raises(UsageError, match="the route of nginx itself"):
+        pool_of(same, same.servers)
+    with pytest.raises(UsageError, match="no less than 1ms"):
+        pool("http://a:1", read_timeout=1e-6)
     with pytest.raises(UsageError, match="whole seconds"):
         pool("http://a:1", fail_timeout=1.5)
     with pytest.raises(UsageError, match="there is no server 's3'"):

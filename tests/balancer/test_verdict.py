@@ -78,7 +78,7 @@ def test_the_stages_become_the_phases_of_the_stored_run() -> None:
 
 def test_a_server_that_does_not_return_or_is_not_restored_fails_it() -> None:
     notes = OutageNotes("s1", "drained", START + 20)
-    notes.gone, notes.healthy = START + 21, START + 25
+    notes.gone, notes.healthy, notes.awaited = START + 21, START + 25, True
     made = run()
     found = conclude(evidence(made, outages=[notes], not_restored=("s1: gone",)))
     assert found.verdict == "failed"
@@ -122,7 +122,31 @@ def test_what_was_stopped_is_no_failure_of_what_was_not_done() -> None:
     made.stopped = "interrupted"
     notes = OutageNotes("s1", "drained", START + 5)
     notes.gone = START + 6
-    assert conclude(evidence(made, outages=[notes])).verdict == "stopped"
+    found = conclude(evidence(made, outages=[notes]))
+    assert found.verdict == "stopped"
+    assert not {"s1 is ejected", "s1 returns"} & {check.what for check in found.checks}
+    assert made.conclusion is not None
+    assert made.conclusion.text == "s1 drained, started at the end"
+
+
+def test_a_return_that_was_not_waited_for_to_the_end_is_not_judged() -> None:
+    made = run()
+    made.stopped = "interrupted"
+    notes = OutageNotes("s1", "killed", START + 20)
+    notes.gone, notes.healthy, notes.by = START + 20.1, START + 22, "its keeper"
+    checks = {check.what for check in conclude(evidence(made, outages=[notes])).checks}
+    assert "s1 is started by its keeper" in checks
+    assert "s1 returns" not in checks
+
+
+def test_what_is_not_quite_as_it_was_is_said_and_fails_nothing() -> None:
+    notes = OutageNotes("s1", "killed", START + 2)
+    notes.gone, notes.healthy, notes.by = START + 2.1, START + 3, "its keeper"
+    said = "s1 computes in float32 now, in bfloat16 before"
+    found = conclude(evidence(run(), outages=[notes], remarks=(said,)))
+    assert found.verdict == "passed"
+    (check,) = [check for check in found.checks if check.what == "everything is as it was"]
+    assert (check.passed, check.observed) == (True, f"all run; {said}")
 
 
 def test_what_could_not_be_done_fails_it_whatever_the_figures_are_worth() -> None:

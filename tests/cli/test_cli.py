@@ -36,7 +36,8 @@ class Home:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.profile.write_text(
             "name: one\ndefaults: {interval: 200ms, service_level: {p95: 20s}}\nservers:\n"
-            f"  - {{name: main, url: '{self.url}', daemon: {{stop_grace: 10s}}}}\n"
+            f"  - {{name: main, url: '{self.url}', "
+            "daemon: {stop_grace: 10s, env: {OPSCONSOLE_WARMUP: false}}}\n"
         )
         self.env = {"XDG_STATE_HOME": str(folder / "state"), "XDG_CONFIG_HOME": str(folder)}
 
@@ -51,6 +52,26 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     assert started.returncode == 0, started.stderr
     yield home
     home("stop")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    ["stop", "restart --rolling", "tune", "serve", "load load 3", "load failover",
+     "load delete latest --yes", "load baseline latest"],
+)  # fmt: skip
+def test_read_only_keeps_commands_from_changing_anything(home: Home, argv: str) -> None:
+    refused = home("--read-only", *argv.split())
+    assert refused.returncode == 64, refused.stdout + refused.stderr
+    assert "--read-only" in refused.stderr
+    assert home("--read-only", "status").returncode == 0
+    assert home("--read-only", "load", "list").returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--check", "--start", "--format=json", "--server=main"])
+def test_what_a_command_would_not_heed_is_refused(home: Home, option: str) -> None:
+    refused = home(option, "status")
+    assert refused.returncode == 64
+    assert option.partition("=")[0] in refused.stderr
 
 
 def test_status_in_words_and_in_json(home: Home) -> None:
@@ -191,7 +212,7 @@ def test_a_missing_secret_is_unknown(tmp_path: Path) -> None:
         (["-p", "nowhere", "--check"], "there is no profile"),
         (["start", "nobody"], "there is no daemon 'nobody'"),
         (["--check", "--format", "xml"], "xml"),
-        (["--check", "status"], "takes no command"),
+        (["--check", "status"], "goes with no command"),
         (["--server", "x"], "--check"),
         (["rank", "q", "d", "--server", "nobody"], "nobody"),
         (["get", "nobody", "health"], "there is no server"),

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.load.farside import Far
+from tests.load.test_beside import somebody
 from tests.server.process import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -50,7 +51,7 @@ class Bed:
 
 @pytest.fixture(scope="module")
 def far() -> Iterator[Far]:
-    with Far("good", delay=0.001) as far:
+    with Far("good", delay=0.02) as far:
         yield far
 
 
@@ -68,7 +69,21 @@ def test_the_checklists_line_works_as_it_is_written(bed: Bed, far: Far) -> None:
     assert far.counts().requests - before.requests == 105
 
 
-def test_a_plan_of_the_profile_is_stored_listed_shown_and_exported(bed: Bed) -> None:
+def test_a_load_test_of_another_process_is_told_of(
+    bed: Bed, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", bed.env["XDG_STATE_HOME"])
+    url = f"http://127.0.0.1:{far.port}"
+    with somebody("soak", url) as other:
+        words = f"process {other.pid} runs the load test soak on it now"
+        assert f"opsconsole: far: {words}; the figures" in bed.run("load", "5", "1").stderr
+        assert words in bed.run("load", "5", "1", "--url", url, "--path", "/health").stderr
+    assert "on it now" not in bed.run("load", "5", "1").stderr
+
+
+def test_a_plan_of_the_profile_is_stored_listed_shown_and_exported(
+    bed: Bed, tmp_path: Path
+) -> None:
     bed("smoke")
     listed = json.loads(bed("list", "--json"))
     (smoke,) = [run for run in listed if run["plan"] == "smoke"]
@@ -80,6 +95,11 @@ def test_a_plan_of_the_profile_is_stored_listed_shown_and_exported(bed: Bed) -> 
     suite = ElementTree.fromstring(bed("export", "smoke", "-f", "junit"))
     assert suite.iter("testcase")
     assert "<svg" in bed("export", "smoke", "-f", "html")
+    page, lines = tmp_path / "smoke.html", tmp_path / "smoke.txt"
+    bed("export", "smoke", "-o", str(page))  # by its ending
+    assert "<svg" in page.read_text()
+    bed("export", "smoke", "-o", str(lines))
+    assert json.loads(lines.read_text())["id"] == smoke["id"]
 
 
 def test_a_broken_threshold_is_critical_and_an_unknown_one_a_mistake(bed: Bed) -> None:
@@ -139,7 +159,9 @@ def test_a_server_that_is_not_there_fails_and_is_not_invalid(bed: Bed) -> None:
 def test_production_is_loaded_only_when_it_is_said(far: Far, tmp_path: Path) -> None:
     production = Bed(tmp_path, far, "production")
     before = far.counts().requests
-    assert "production" in production("load", "5", code=64)
+    said = production("rate", "50", "-d", "10m", "--times", "3", code=64)
+    assert "production" in said
+    assert "3 runs take 30m; Ctrl-C ends it earlier, and what was measured is kept" in said
     assert far.counts().requests == before
     production("load", "5", "1", "--yes")
     assert far.counts().requests > before

@@ -19,7 +19,7 @@ DAY = 86_400
 
 def put(days: int, plan: str = "steady") -> str:
     """Store a run that is so many days old; its id."""
-    run = sample_run()
+    run = sample_run(errors=False)
     run.at = time.time() - days * DAY
     run.id = time.strftime("%Y%m%d-%H%M%S", time.gmtime(run.at)) + f"-{plan}-0000"
     run.plan = type(run.plan)(name=plan, mode="rate", phases=run.plan.phases)
@@ -73,7 +73,9 @@ def test_it_asks_and_a_script_must_say_yes() -> None:
         (("latest", "--keep", "3"), "not both"),
         (("--older", "30"), "needs a unit|expected a duration"),
         (("nothing",), "no run"),
-        (("latest",), "is a baseline"),
+        (("latest",), "by its id, and 'latest' means the newest run"),
+        (("steady",), "by its id, and 'steady' means a plan, whose newest run is 2"),
+        (("2",), "is a baseline"),
     ],
 )
 def test_mistakes_delete_nothing(argv: tuple[str, ...], complaint: str) -> None:
@@ -95,3 +97,13 @@ def test_the_list_fits_80_columns_and_marks_the_baseline(tmp_path: Path) -> None
     assert "baseline" in lines[1]
     assert "baseline" not in lines[2]
     assert "P95" in lines[0]
+
+
+def test_the_list_says_which_runs_were_changed_by_hand_and_which_percentile_is_none() -> None:
+    run = sample_run()
+    run.interventions = ["5s: paused", "8s: went on"]
+    store.save(run)
+    line = call("list", env={"COLUMNS": "200"}).output.splitlines()[1]
+    assert "by hand" in line
+    assert line.endswith("∞")  # 1.6 % failed: p99 falls among them
+    assert line.count("∞") == 1

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    with Far("good", delay=0.001) as far:
+    with Far("good", delay=0.02) as far:
         yield Bed(tmp_path_factory.mktemp("repeat"), far)
 
 
@@ -38,9 +38,9 @@ def test_repetitions_are_stored_and_told_in_a_line_each(bed: Bed) -> None:
 
 def test_a_gate_that_cannot_close_is_refused_before_anything_is_sent(bed: Bed) -> None:
     bed.run("latency", "10")
-    bed("baseline", "latest")
+    gate = ("--against", "latest", "--fail-if-worse", "5%")
     before = len(json.loads(bed("list", "--json", "-n", "100")))
-    text = bed("latency", "10", "--times", "3", "--fail-if-worse", "5%", code=64)
+    text = bed("latency", "10", "--times", "3", *gate, code=64)
     assert "cannot tell a difference from chance" in text
     text = bed("latency", "10", "--times", "3", "-f", "json", code=64)
     assert "no one report" in text
@@ -115,6 +115,5 @@ def test_a_certain_failure_outweighs_what_cannot_be_told() -> None:
 
 def test_a_broken_threshold_stays_one_where_nothing_can_be_compared(bed: Bed) -> None:
     bed.run("latency", "10")
-    bed("baseline", "latest")
-    gated = ("--fail-if-worse", "5%")
+    gated = ("--against", "latest", "--fail-if-worse", "5%")
     assert "not compared" in bed("latency", "10", "-t", "p50 < 1us", *gated, code=2)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from opsconsole.errors import UsageError
-from opsconsole.load import plan_for
+from opsconsole.load import plan_for, store
 from opsconsole.load.targets import as_planned, production_of, profile_of
 from tests.load.farside import Far
+from tests.load.sample_runs import sample_run
 
 HTTP = ("load", "load", "5", "1", "--dialect", "http", "--path", "/health")
 
@@ -81,6 +82,28 @@ def test_only_the_profiles_own_servers_are_production(
     assert production_of(profile_of("unix:/run/other.sock")) is None
 
 
+def test_a_baseline_of_one_server_is_none_of_another(home: Path, far: Far) -> None:
+    """A gate finds that of its own server only; and numbers of the command line that make another
+    load each time are not told each time that they do."""
+    url = f"http://127.0.0.1:{far.port}"
+    base = sample_run(run_id="20261121-100000-load-aaaa", plan="load", seconds=9, errors=False)
+    base.profile = url
+    store.save(base)
+    store.set_baseline(base.id)
+    argv = (*HTTP, "-t", "success_rate > 50%")
+    gate = ("--fail-if-worse", "5%")
+    other = ops(*argv, "--url", f"http://localhost:{far.port}", *gate)
+    assert other.returncode == 64
+    assert "no run to compare with" in other.stderr
+    again = ops(*argv, "--url", f"{url}/")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "compare" not in again.stdout + again.stderr
+    assert store.look_up("latest").profile == url
+    gated = ops(*argv, "--url", url, *gate)
+    assert gated.returncode == 3
+    assert "of different plans" in gated.stderr
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_profile_and_a_url_contradict_each_other(home: Path, far: Far, before: bool) -> None:
     option = ("-p", str(write(home / "p.yaml", f"http://127.0.0.1:{far.port}")))
@@ -103,7 +126,8 @@ def test_a_server_of_the_dialect_http_is_anybodys() -> None:
 def test_nobody_elses_server_is_polled(home: Path) -> None:
     with Far("exact", size=10) as far:
         done = ops("load", "rate", "20", "-d", "2s", "--warmup", "0s", "--dialect", "http",
-                   "--path", "/x", "--url", f"http://127.0.0.1:{far.port}")  # fmt: skip
+                   "--path", "/x", "-t", "success_rate > 99%",
+                   "--url", f"http://127.0.0.1:{far.port}")  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert far.counts().requests == 40
 

@@ -26,7 +26,7 @@ ODD_SERVER = Path(__file__).with_name("odd_server.py")
 T = TypeVar("T")
 
 
-def until(what: str, condition: Callable[[], T | None], seconds: float = 15.0) -> T:
+def until(what: str, condition: Callable[[], T | None], seconds: float = 60.0) -> T:
     """The first true value of ``condition``, which must come within ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
@@ -58,12 +58,12 @@ class Daemon:
             env={},
             host="127.0.0.1",
             port=self.port,
-            start_timeout=10.0,
+            start_timeout=60.0,
             stop_grace=5.0,
             backoff=0.1,
             probe_starting=0.03,
             probe_interval=0.05,
-            probe_timeout=0.5,
+            probe_timeout=5.0,
         )
         self.runs()
 
@@ -86,7 +86,7 @@ class Daemon:
         spec = self.spec
         return inspect(self.folder, spec.profile, spec.name, spec.host, spec.port)
 
-    def reaches(self, *states: DaemonState, seconds: float = 15.0) -> DaemonStatus:
+    def reaches(self, *states: DaemonState, seconds: float = 60.0) -> DaemonStatus:
         """Its status, as soon as it is in one of ``states``."""
 
         def there() -> DaemonStatus | None:
@@ -155,7 +155,7 @@ def processes(folder: Folder) -> list[int]:
 
 def clean_up(folder: Folder) -> None:
     """End everything of a daemon, the keeper first, whatever state it is in."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         kept, keeper = folder.keeper() if os.path.isdir(folder.path) else (False, None)
         if kept and keeper is not None:
@@ -177,5 +177,5 @@ def kill(identity: Identity, signum: int) -> Identity:
     if handle is not None:
         with handle:
             handle.send(signum)
-            assert handle.wait(10), f"process {identity.pid} does not end"
+            assert handle.wait(60), f"process {identity.pid} does not end"
     return identity

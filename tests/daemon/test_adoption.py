@@ -101,7 +101,7 @@ def test_a_keeper_killed_while_it_stops_is_stood_in_for(daemon: Daemon) -> None:
         keeper.send(signal.SIGTERM)
         daemon.reaches(DaemonState.STOPPING)
         keeper.send(signal.SIGKILL)
-        assert keeper.wait(5)
+        assert keeper.wait(60)
     assert daemon.record().desired == "stopped"
     found = daemon.stop()
     assert found.state is DaemonState.STOPPED
@@ -175,8 +175,7 @@ def test_the_launcher_may_be_killed_right_after_the_start(daemon: Daemon, tmp_pa
     found = daemon.reaches(DaemonState.RUNNING)
     assert found.keeper_pid is not None
     daemon.kill_server()
-    daemon.reaches(DaemonState.BACKOFF)
-    daemon.reaches(DaemonState.RUNNING)
+    daemon.restarted(1)
 
 
 def test_a_keeper_killed_at_any_moment_leaves_no_server_that_nobody_knows(
@@ -188,6 +187,8 @@ def test_a_keeper_killed_at_any_moment_leaves_no_server_that_nobody_knows(
         daemon = make_daemon(f"d{number}")
         daemon.start(wait=False)
         time.sleep(number * 0.004)
+        if number == 11:
+            until("a server", daemon.processes)  # however slow the machine is
         daemon.kill_keeper()
         found = until("no server, or a known one", partial(known, daemon))
         outcomes.add(found)
@@ -208,7 +209,7 @@ def known(daemon: Daemon) -> str | None:
 def test_a_second_keeper_gives_way(daemon: Daemon) -> None:
     daemon.start()
     command = [sys.executable, "-m", "opsconsole.daemon.keeper", daemon.folder.path]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.returncode == 1
     assert b"another keeper keeps this daemon" in done.stderr
     assert daemon.status().state is DaemonState.RUNNING

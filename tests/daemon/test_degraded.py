@@ -12,7 +12,7 @@ from tests.daemon.bed import Daemon, until
 
 def test_degraded_for_too_long_is_restarted(daemon: Daemon, tmp_path: Path) -> None:
     ill = tmp_path / "ill"
-    daemon.runs("--degraded-while", str(ill), restart_on_degraded=0.2)
+    daemon.runs("--degraded-while", str(ill), restart_on_degraded=0.2, backoff=1.0)
     first = daemon.start()
     assert first.state is DaemonState.RUNNING
     ill.touch()

@@ -31,12 +31,16 @@ def test_a_killed_tuning_is_told_until_its_journal_is_gone(daemon: Daemon) -> No
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
-        assert daemon.status().left_behind == ""
+        found = daemon.status()
+        assert found.left_behind == ""
+        assert found.at_work == f"a tuning is at work: process {process.pid}"
+        assert found.remarks.startswith(found.at_work)
         process.kill()
         process.wait()
     for found in (daemon.status(), daemon.start(), daemon.stop()):
         assert found.left_behind == "a tuning was killed"
         assert found.remedy == "opsconsole tune --restore odd"
+        assert found.at_work == ""
     assert found.remarks.startswith("a tuning was killed: opsconsole tune --restore odd")
     with hold_daemon(daemon.folder, "tuning", "odd"):  # whoever puts it back
         assert daemon.status().left_behind == ""

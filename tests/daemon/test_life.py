@@ -67,14 +67,14 @@ def test_stop_of_what_never_ran(daemon: Daemon) -> None:
 
 
 def test_a_killed_server_comes_back_after_a_visible_backoff(daemon: Daemon) -> None:
-    daemon.runs(backoff=0.5).start()
-    killed = daemon.kill_server()
+    daemon.runs(backoff=1.5).start()
+    killed_at, killed = time.time(), daemon.kill_server()
     waiting = daemon.reaches(DaemonState.BACKOFF)
     assert waiting.pid is None
     assert waiting.last_exit == "signal 9 (SIGKILL)"
     assert "signal 9" in waiting.detail
     assert waiting.backoff_until is not None
-    assert 0 < waiting.backoff_until - time.time() <= 0.55
+    assert killed_at < waiting.backoff_until <= time.time() + 1.65
     back = daemon.reaches(DaemonState.RUNNING)
     assert back.pid not in (None, killed.pid)
     assert back.restarts == 1
@@ -114,7 +114,7 @@ def test_a_crash_is_seen_at_once(daemon: Daemon) -> None:
     """Not when the next health check is due."""
     daemon.runs(probe_interval=60.0, backoff=60.0).start()
     daemon.kill_server()
-    daemon.reaches(DaemonState.BACKOFF, seconds=5)
+    daemon.reaches(DaemonState.BACKOFF, seconds=30)
 
 
 def test_start_cuts_a_long_backoff_short(daemon: Daemon) -> None:
@@ -185,15 +185,15 @@ def test_a_server_that_ends_by_itself_has_exited(daemon: Daemon, tmp_path: Path)
 def test_a_server_that_never_gets_ready_is_a_failed_start(daemon: Daemon) -> None:
     daemon.runs("--never-ready", start_timeout=0.3, start_limit=2, backoff=0.02)
     with pytest.raises(OpsError, match=r"2 starts in 600 s, the last: not ready within 0\.3 s"):
-        daemon.start(timeout=10)
+        daemon.start(timeout=60)
     assert daemon.status().state is DaemonState.FATAL
     assert daemon.processes() == []
 
 
 def test_start_does_not_wait_for_ever(daemon: Daemon) -> None:
     daemon.runs("--never-ready")
-    with pytest.raises(OpsError, match=r"not ready after 0\.3 s: starting, HTTP 503 loading"):
-        daemon.start(timeout=0.3)
+    with pytest.raises(OpsError, match=r"not ready after 1\.5 s: starting, HTTP 503 loading"):
+        daemon.start(timeout=1.5)
     assert daemon.status().state is DaemonState.STARTING
 
 
@@ -237,15 +237,15 @@ def test_stop_while_the_server_hangs_does_not_wait_for_the_probe(
     until("a probe that hangs", lambda: (found := sockets(keeper)) and lasts(keeper, found))
     began = time.monotonic()
     assert daemon.stop().state is DaemonState.STOPPED
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_stop_during_backoff_starts_nothing(daemon: Daemon) -> None:
-    daemon.runs(backoff=0.3).start()
+    daemon.runs(backoff=1.0).start()
     daemon.kill_server()
     daemon.reaches(DaemonState.BACKOFF)
     assert daemon.stop().state is DaemonState.STOPPED
-    time.sleep(0.5)  # longer than the backoff
+    time.sleep(1.2)  # longer than the backoff
     assert daemon.status().state is DaemonState.STOPPED
     assert daemon.processes() == []
 
@@ -266,8 +266,8 @@ def test_stop_during_starting_is_not_made_to_wait(daemon: Daemon) -> None:
     until("a server", daemon.processes)
     began = time.monotonic()
     assert daemon.stop().state is DaemonState.STOPPED
-    assert time.monotonic() - began < 5
-    waiting.join(10)
+    assert time.monotonic() - began < 30
+    waiting.join(30)
     assert not waiting.is_alive()
     assert "stopped while it started" in errors[0].what
     assert daemon.processes() == []
@@ -285,7 +285,7 @@ def test_stop_ends_the_whole_group(daemon: Daemon) -> None:
 
 def test_stop_shows_who_is_still_to_end(daemon: Daemon) -> None:
     """process-compose#354."""
-    daemon.runs("--child", "--ignore-term", stop_grace=1.0).start()
+    daemon.runs("--child", "--ignore-term", stop_grace=2.0).start()
     both = until("leader and child", lambda: p if len(p := daemon.processes()) == 2 else None)
     stopping = threading.Thread(target=daemon.stop)
     stopping.start()
@@ -293,7 +293,7 @@ def test_stop_shows_who_is_still_to_end(daemon: Daemon) -> None:
     assert found.state is DaemonState.STOPPING
     assert sorted(found.survivors) == sorted(both)
     assert daemon.record().desired == "stopped"
-    stopping.join(10)
+    stopping.join(60)
     assert not stopping.is_alive()
     assert daemon.status().last_exit == "signal 9 (SIGKILL)"
     assert not any(alive(pid) for pid in both)
@@ -303,7 +303,7 @@ def test_stop_with_a_grace_period_of_its_own(daemon: Daemon) -> None:
     daemon.runs("--ignore-term", stop_grace=60.0).start()
     began = time.monotonic()
     assert daemon.stop(grace=0.2).state is DaemonState.STOPPED
-    assert 0.2 <= time.monotonic() - began < 5
+    assert 0.2 <= time.monotonic() - began < 30
 
 
 def test_stop_ends_a_server_that_is_suspended(daemon: Daemon) -> None:
@@ -312,7 +312,7 @@ def test_stop_ends_a_server_that_is_suspended(daemon: Daemon) -> None:
     began = time.monotonic()
     found = daemon.stop()
     assert found.last_exit == "exit 0"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 def test_a_crash_takes_the_servers_children_with_it(daemon: Daemon) -> None:
@@ -320,8 +320,7 @@ def test_a_crash_takes_the_servers_children_with_it(daemon: Daemon) -> None:
     daemon.runs("--child", stop_grace=0.2).start()
     before = until("leader and child", lambda: p if len(p := daemon.processes()) == 2 else None)
     daemon.kill_server()
-    daemon.reaches(DaemonState.BACKOFF)
-    daemon.reaches(DaemonState.RUNNING)
+    daemon.restarted(1)
     assert not any(alive(pid) for pid in before)
     until("leader and child", lambda: len(daemon.processes()) == 2)
 
@@ -340,7 +339,7 @@ def test_two_starts_at_once_make_one_server(daemon: Daemon) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(15)
+        thread.join(60)
     assert len(found) == 4
     assert len(set(found)) == 1
     assert len(daemon.processes()) == 1
@@ -369,4 +368,4 @@ def test_another_program_that_answers_is_not_taken_for_the_server(
     # Its health is asked for where the other answers, as if the other had come in between.
     daemon.spec = daemon.spec._replace(port=other.port, env={"HOST": "127.0.0.9"})
     with pytest.raises(OpsError, match=f"answered by another process, {other.server().pid}"):
-        daemon.start(timeout=0.5)
+        daemon.start(timeout=2.0)

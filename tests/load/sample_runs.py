@@ -46,6 +46,7 @@ def totals_of(
         response=response,
         service=service,
         first_byte=first,
+        checked=good,
     )
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from opsconsole.errors import UsageError
-from opsconsole.load.conductor import Overrun, conduct
-from opsconsole.load.ladders import Rates
+from opsconsole.load.conductor import conduct
+from opsconsole.load.ladders import Clients, Rates
 from opsconsole.load.modes import plan_for
-from opsconsole.load.plan import Phase, Plan, Search
-from opsconsole.load.probes import Probe, growth, standing, wall
-from opsconsole.load.records import Client, Conclusion, PhaseResult, Tick, Totals
+from opsconsole.load.plan import Phase, Plan, Search, Steps
+from opsconsole.load.probes import Probe, growth, probe_of, standing, wall
+from opsconsole.load.records import Client, Conclusion, PhaseResult, Totals
 from opsconsole.profile.threshold import Threshold, parse_threshold
 
 Serve = Callable[[Sequence[Phase]], list[PhaseResult]]
@@ -170,23 +170,6 @@ def test_growth() -> None:
     assert growth([result(closed, [0.01]), result(probe, [0.9])]) == 0
 
 
-def overrun(in_flight: Sequence[int], due: int = 100) -> list[str | None]:
-    watch = Overrun()
-    return [
-        watch.take(Tick(at=i, seconds=1, phase=0, totals={},
-                        client=Client(due=due, in_flight=waiting)))
-        for i, waiting in enumerate(in_flight)
-    ]  # fmt: skip
-
-
-def test_a_hopeless_probe_is_told_before_its_end() -> None:
-    told = overrun([0, 50, 100, 150, 200, 250])
-    assert told == [None, None, None, "in flight grew by 150 while 300 were due", None, None]
-    assert not any(overrun([5, 7, 6, 9, 12, 11, 14, 17, 20, 23]))
-    assert not any(overrun([0, 50, 100, 90, 140, 190]))
-    assert not any(overrun([0, 50, 100, 150, 200, 250], due=0))  # clients wait: no schedule
-
-
 def test_a_probe_that_was_stopped_counts_as_a_break() -> None:
     def cut(phases: Sequence[Phase]) -> list[PhaseResult]:
         results = [result(phase, [0.01] * 500) for phase in phases]
@@ -201,7 +184,116 @@ def test_a_probe_that_was_stopped_counts_as_a_break() -> None:
     assert found.low is not None
     assert 80 < found.low <= 90
     assert found.high is not None
-    assert "stopped after 3.0 s: in flight grew without end" in found.text
+    assert "stopped after 3.0 s: more piled up in flight than can be answered" in found.text
+
+
+def constant(seconds: float) -> Serve:
+    """A server that answers each request after so long, however many there are."""
+    return lambda phases: [result(phase, [seconds] * 50) for phase in phases]
+
+
+def test_warm_up_and_probe_are_no_shorter_than_an_answer() -> None:
+    search = {"numbers": [16], "warmup": "1s", "duration": "6s"}
+    slow = [parse_threshold("p95 < 8s")]
+    found, ran = run(plan_for("search", **search), slow, constant(5.0), probes=4)
+    assert found is not None
+    assert found.value == 64
+    assert {(warm.duration, probe.duration) for warm, probe in ran[1:]} == {(6.0, 6.0)}
+    # Three times its duration is the most that a probe takes.
+    _, ran = run(plan_for("search", **search), slow, constant(20.0), probes=2)
+    assert {(warm.duration, probe.duration) for warm, probe in ran[1:]} == {(18.0, 18.0)}
+    _, ran = run(plan_for("search", **search | {"warmup": 0}), slow, constant(7.0), probes=3)
+    assert [len(phases) for phases in ran] == [1, 1, 1, 1]
+    assert [phases[-1].duration for phases in ran[:2]] == [6.0, pytest.approx(8.4)]
+
+
+@pytest.mark.parametrize("promise", ["p95 < 8s", "success_rate > 99%", "goodput > 10/s"])
+def test_a_probe_that_ends_before_its_answers_come_is_not_judged(promise: str) -> None:
+    plan = plan_for("search", numbers=[16], warmup="1s", duration="1s")
+    found, ran = run(plan, [parse_threshold(promise)], constant(5.0))
+    assert found is not None
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert found.text.startswith(
+        "16/s could not be judged: it lasted 3s, and half of the answers took more than 5s: try a "
+        "longer --duration"
+    )
+    assert len(ran) < 5
+
+
+def test_an_answer_that_is_too_late_is_too_late_in_a_short_probe_too() -> None:
+    plan = plan_for("search", numbers=[16], warmup="1s", duration="1s")
+    found, _ = run(plan, FAST, constant(5.0))
+    assert found is not None
+    assert "not even 0.05/s held: p95 < 500ms" in found.text
+
+
+def given_up(above: float, waits: Sequence[float]) -> Serve:
+    """A server that has something left to do when it was sent more than ``above`` a second: its
+    next answers, one at a time, come after ``waits`` seconds."""
+    left: list[float] = []
+
+    def serve(phases: Sequence[Phase]) -> list[PhaseResult]:
+        found = []
+        for phase in phases:
+            if phase.rate is None:
+                found.append(result(phase, [left.pop(0) if left else 0.01]))
+                found[-1].seconds = found[-1].all().response.maximum or 0.0
+                continue
+            assert not left, "a probe before it was worked off"
+            found.append(result(phase, [0.01] * 100))
+            if phase.rate > above:
+                totals = found[-1].totals["a"]
+                totals.errors["timeout"] = 50
+                totals.ended += 50
+                left[:] = waits if phase.measured else ()
+        return found
+
+    return serve
+
+
+def test_what_was_given_up_is_worked_off_before_the_next_probe() -> None:
+    found, ran = run(plan_for("search", numbers=[40]), GOOD, given_up(90, [9.0, 3.0, 0.5]))
+    assert found is not None
+    assert found.low is not None
+    assert 80 < found.low <= 90
+    assert "not worked off" not in found.text
+    off = [phases[0] for phases in ran[1:] if phases[0].name.startswith("working off")]
+    broke = [phases[-1].name for phases in ran[1:] if (phases[-1].rate or 0) > 90]
+    # After the last probe nothing is measured any more.
+    assert len(broke) - 1 <= len(off) / 4 <= len(broke)
+    assert [phase.name for phase in off] == [
+        f"working off {name}" for name in broke[: len(off) // 4] for _ in range(4)
+    ]
+    # The phase that it points at is that of the level that held.
+    every = [phase for phases in ran for phase in phases]
+    assert found.phase is not None
+    assert every[found.phase].rate == found.low
+
+
+def test_what_is_not_worked_off_in_time_is_said() -> None:
+    plan = plan_for("search", numbers=[40], timeout="10s")
+    found, _ = run(plan, GOOD, given_up(90, [9.0, 3.0]), probes=1000)
+    assert found is not None
+    assert "not worked off" in found.text
+    found, ran = run(plan_for("search", numbers=[2]), GOOD, lambda phases: [
+        result(p, [], 9) for p in phases
+    ])  # fmt: skip
+    assert found is not None
+    assert not any(phase.name.startswith("working") for phases in ran for phase in phases)
+
+
+def test_a_stress_step_waits_for_what_the_last_one_left() -> None:
+    def times_out(phases: Sequence[Phase]) -> list[PhaseResult]:
+        found = [result(phase, [0.1] * 90) for phase in phases]
+        if (phases[-1].concurrency or 0) > 8:
+            found[-1].totals["a"].errors["timeout"] = 10
+            found[-1].totals["a"].ended += 10
+        return found
+
+    _, ran = run(plan_for("stress", numbers=[500, 16]), GOOD, times_out)
+    names = [phases[-1].name for phases in ran]
+    assert names[names.index("16 clients") + 1] == "working off 16 clients"
+    assert names[names.index("8 clients") + 1] == "16 clients"
 
 
 def test_what_is_dropped_is_the_servers_limit() -> None:
@@ -307,6 +399,31 @@ def test_rates_are_written_without_exponents() -> None:
     assert [ladder.show(rate) for rate in (0.05, 12.34, 43_210.0, 100_000.0)] == [
         "0.05/s", "12.34/s", "43,210/s", "100,000/s",
     ]  # fmt: skip
+
+
+def test_a_limit_lies_between_whole_clients() -> None:
+    clients = Clients(Steps(), warm=False)
+    assert clients.stretch(1.28, 14.7) == "1 and 15 clients"
+    assert clients.stretch(0.4, 0.9) == "0 and 1 client"
+    assert Rates(Search()).stretch(1.2849, 14.7) == "1.28/s and 14.7/s"
+
+    def near_eleven(phases: Sequence[Phase]) -> list[PhaseResult]:
+        return [
+            result(phase, [0.1] * 90, errors=10 if (phase.concurrency or 0) > 11 else 0)
+            for phase in phases
+        ]
+
+    found, _ = run(plan_for("stress", numbers=[500, 16]), GOOD, near_eleven)
+    assert found is not None
+    assert re.search(r"the limit lies between \d+ and \d+ clients,", found.text), found.text
+
+
+def test_a_probe_in_which_nothing_fell_due_is_no_vote() -> None:
+    phase = Phase(name="probe", rate=0.05, duration=10.0, arrivals="poisson")
+    empty = PhaseResult(phase=phase, seconds=10.0, totals={}, client=Client())
+    probe = probe_of(0.05, [empty], FAST)
+    assert (probe.held, probe.limited, probe.why) == (False, "nothing fell due", "")
+    assert standing([probe]) == (None, None)
 
 
 def test_a_search_that_is_stopped_says_what_it_has() -> None:

@@ -20,7 +20,7 @@ from tests.load.driving import (
     opened,
     setup_for,
 )
-from tests.load.farside import Far
+from tests.load.farside import Far, when_still
 from tests.server.process import until
 
 
@@ -38,7 +38,7 @@ def test_a_stop_counts_what_was_sent(stop: Callable[[Generator], None]) -> None:
         generator.begin(opened(200, 30.0))
         until(lambda: far.counts().good >= 20, "answers")
         stop(generator)
-        driven = generator.collect(10.0)
+        driven = generator.collect()
         seen = far.counts()
     check_sums(driven, cut_off=stop is stops_at_once)
     totals = driven.all
@@ -54,9 +54,8 @@ def test_a_pause_sends_nothing_and_asks_for_nothing() -> None:
         generator.begin(opened(200, 1.5))
         until(lambda: far.counts().good >= 20, "answers")
         generator.send(Control(paused=True))
-        time.sleep(0.2)
-        before = far.counts().requests
-        time.sleep(0.4)
+        before = when_still(far)
+        time.sleep(1.5)  # nothing happens
         assert far.counts().requests == before
         generator.send(Control(paused=False))
         driven = generator.collect()
@@ -65,7 +64,7 @@ def test_a_pause_sends_nothing_and_asks_for_nothing() -> None:
     assert driven.all.sent == seen.requests > before
     assert driven.client.due == driven.all.sent + driven.client.dropped
     assert driven.client.dropped == 0
-    assert driven.client.late.largest < 400_000_000  # nothing was due while it paused
+    assert driven.client.late.largest < 1_500_000_000  # nothing was due while it paused
 
 
 def test_an_interrupt_is_for_the_console_to_decide() -> None:

@@ -16,13 +16,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from msgspec import structs
 
 from opsconsole.errors import UsageError
-from opsconsole.load import exports
+from opsconsole.load import exports, report
 from opsconsole.load.exports import hdr, svg
 from opsconsole.load.histogram import Histogram, middle_of
-from opsconsole.load.plan import Plan
-from opsconsole.load.records import Judgement, Run
+from opsconsole.load.plan import Plan, Search, Steps
+from opsconsole.load.records import Conclusion, Judgement, Run
+from opsconsole.load.summary import took
 from tests.load.sample_runs import empty_run, sample_run
 
 HOSTILE = "</td><script>alert(1)</script>|`x` @all \x1b[31m\x00\ud800"
@@ -121,6 +123,88 @@ def test_junit_of_an_invalid_run_judges_nothing() -> None:
     error = suite.find("testcase/error")
     assert error is not None
     assert error.attrib["message"] == "the core was full"
+
+
+def searched(mode: str = "search") -> Run:
+    """Probes of which the first held and the second, far slower one broke."""
+    run = sample_run(errors=False, servers=("one",))
+    held, broke = (sample_run(errors=False, servers=("one",), rate=rate) for rate in (20, 40))
+    for totals in broke.phases[1].totals.values():
+        totals.response = Histogram()
+        totals.response.record([9_000_000_000] * totals.good)
+    run.phases = [held.phases[1], broke.phases[1]]
+    run.plan = Plan(name="limit", mode=mode, search=Search() if mode == "search" else None,
+                    steps=Steps() if mode == "stress" else None)  # fmt: skip
+    run.judgements = []
+    run.conclusion = Conclusion(
+        text="10.6/s is the highest rate that held", value=10.6, low=10.6, high=1250.0, phase=0
+    )
+    return run
+
+
+def test_junit_tells_what_a_search_found() -> None:
+    suite = ElementTree.fromstring(exports.export(searched(), "junit"))[0]
+    found = {one.attrib["name"]: one.attrib["value"] for one in suite.iter("property")}
+    assert (found["value"], found["low"], found["high"]) == ("10.6", "10.6", "1250")
+    assert suite.attrib["failures"] == "0"
+    out = suite.findtext("testcase/system-out") or ""
+    assert out.splitlines()[-1] == "10.6/s is the highest rate that held"
+    plain = ElementTree.fromstring(exports.export(empty_run(), "junit"))[0]
+    assert "value" not in {one.attrib["name"] for one in plain.iter("property")}
+
+
+@pytest.mark.parametrize(
+    ("mode", "unit", "ends"), [("search", "/s", "8.21 – 15"), ("stress", " clients", "8 – 16")]
+)
+def test_the_large_figures_of_a_search_are_those_of_the_probe_that_held(
+    mode: str, unit: str, ends: str
+) -> None:
+    def cards(run: Run) -> list[tuple[str, str]]:
+        text = exports.export(run, "html")
+        return [
+            (name, re.sub("<[^>]*>", "", rest))
+            for name, rest in re.findall(r'<div class="card"><span>([^<]*)</span>(.*?)</div>', text)
+        ]
+
+    run = searched(mode)
+    shown = dict(cards(run))
+    assert list(shown)[:2] == ["highest that held", "lowest that broke"]
+    assert shown["highest that held"] == f"10.6{unit}"
+    assert shown["lowest that broke"] == f"1,250{unit}"
+    held = run.phases[0].all()
+    assert shown[f"good of {held.ended:,} there"] == "100%"
+    assert shown["p99 there"] == took(held.response.percentile(99))
+    assert run.conclusion is not None
+    run.conclusion = structs.replace(run.conclusion, interval=(8.21, 15.04))
+    assert dict(cards(run))["limit, at 90 % confidence"] == f"{ends}{unit}"
+    run.conclusion = Conclusion(text="not even 4/s held", high=4.0)
+    assert cards(run) == [("highest that held", "—"), ("lowest that broke", f"4{unit}")]
+
+
+def test_where_no_answer_was_good_there_is_no_empty_chart() -> None:
+    run = sample_run(seconds=6, servers=("one",))
+    for one in (*run.phases, *run.ticks):
+        for totals in one.totals.values():
+            totals.errors, totals.good = {"timeout": totals.ended}, 0
+            totals.response = Histogram()
+    text = exports.export(run, "html")
+    assert "Response time over time" not in text
+    assert "Requests a second" in text
+    for width in (80, 160):
+        shown = report.text(run, width=width)
+        assert "response: p50" not in shown
+        assert "good and failed a second" in shown
+
+
+def test_of_many_short_phases_no_rests_of_names_are_drawn() -> None:
+    bands = [svg.Band(at, at + 1, f"{at}.5/s warm-up", False) for at in range(20)]
+    line = svg.Line("x", "first", [1.0] * 20)
+    drawn = svg.over_time("t", [at + 0.5 for at in range(20)], [line], label=str, clock=str,
+                          bands=bands)  # fmt: skip
+    assert "phasename" not in drawn
+    drawn = svg.over_time("t", [0.5, 1.5], [line._replace(values=[1.0, 1.0])], label=str, clock=str,
+                          bands=bands[:2])  # fmt: skip
+    assert drawn.count("phasename") == 2
 
 
 def test_junit_of_a_stopped_run_fails() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -52,19 +53,20 @@ async def test_what_is_answered_afterwards_is_no_throughput() -> None:
     assert whole is not None
     totals = whole.all()
     assert totals.good == 60
-    assert 35 <= totals.after_good <= 45  # what was asked for in the last two of three seconds
+    assert totals.after_good >= 39  # what was asked for in the last two of three seconds
     assert judged(found) == {"goodput > 19/s": False, "success_rate > 99%": True}
     assert sum(tick.all().good for tick in found.ticks) == 60
     assert sum(tick.seconds < 0.01 for tick in found.ticks) <= 1
-    assert all((tick.all().rates(tick.seconds).good or 0) < 25 for tick in found.ticks)
+    assert all((tick.all().rates(tick.seconds).good or 0) < 100 for tick in found.ticks)
 
 
 def generators() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "opsconsole.load.generator" in child.cmdline()
-    ]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile, or is a zombie
+            if "opsconsole.load.generator" in child.cmdline():
+                found.append(child)
+    return found
 
 
 async def suspended(load_run: LoadRun, seconds: float) -> Run:
@@ -85,7 +87,7 @@ async def suspended(load_run: LoadRun, seconds: float) -> Run:
 
 async def test_a_generator_that_stood_still_blames_nobody(far: Far) -> None:
     plan = plan_for(
-        "throughput", concurrency=4, duration=5, thresholds=("max < 300ms",), **HEALTH
+        "throughput", concurrency=4, duration=4, thresholds=("max < 300ms",), **HEALTH
     )  # fmt: skip
     found = await suspended(LoadRun(plan, profile_of(far)), 1.0)
     assert judged(found) == {"max < 300ms": False}
@@ -93,15 +95,37 @@ async def test_a_generator_that_stood_still_blames_nobody(far: Far) -> None:
 
 
 async def test_a_short_stall_decides_no_far_percentile(far: Far) -> None:
-    plan = plan_for("rate", rate=200, duration=10, thresholds=("max < 200ms",), **HEALTH)
+    limits = ("max < 200ms", "max < 200ms over 3s")
+    plan = plan_for("rate", rate=200, duration=5, thresholds=limits, **HEALTH)
     found = await suspended(LoadRun(plan, profile_of(far)), 0.3)
-    assert judged(found) == {"max < 200ms": False}
+    assert judged(found) == dict.fromkeys(limits, False)
     assert any("by the generator alone" in reason for reason in found.invalid), found.invalid
+
+
+async def test_a_generator_that_stood_still_breaks_no_window_and_stops_nothing(far: Far) -> None:
+    limits = ("goodput > 40/s over 2s", "max < 400ms over 2s")
+    aborts = ("goodput > 40/s over 2s after 1", "max < 400ms over 2s after 1")
+    plan = plan_for(
+        "rate", rate=80, duration=6, thresholds=limits, abort_on=aborts, **HEALTH
+    )  # fmt: skip
+    found = await suspended(LoadRun(plan, profile_of(far)), 1.2)
+    assert not found.stopped
+    assert judged(found)[limits[1]] is False
+    assert any("by the generator alone" in reason for reason in found.invalid), found.invalid
+
+
+async def test_a_server_that_refuses_everything_fast_has_failed() -> None:
+    with Far("busy") as refusing:
+        limits = ("success_rate > 99%", "goodput > 1/s")
+        plan = plan_for("throughput", concurrency=32, duration=2, thresholds=limits, **HEALTH)
+        found = await run(LoadRun(plan, profile_of(refusing)))
+    assert judged(found) == dict.fromkeys(limits, False)
+    assert found.invalid == []
 
 
 async def test_what_was_answered_in_time_and_read_late_is_no_timeout(far: Far) -> None:
     plan = plan_for(
-        "throughput", concurrency=8, duration=6, timeout=0.5, thresholds=("success_rate > 99.99%",),
+        "throughput", concurrency=8, duration=4, timeout=0.5, thresholds=("success_rate > 99.99%",),
         **HEALTH,
     )  # fmt: skip
     found = await suspended(LoadRun(plan, profile_of(far)), 1.0)
@@ -113,15 +137,15 @@ async def test_what_was_answered_in_time_and_read_late_is_no_timeout(far: Far) -
 
 async def test_a_pause_is_in_no_window(far: Far) -> None:
     levels = ("goodput > 30/s over 3s",)
-    plan = plan_for("rate", rate=50, duration=8, thresholds=levels, **HEALTH)
+    plan = plan_for("rate", rate=50, duration=6, thresholds=levels, **HEALTH)
     load_run = LoadRun(plan, profile_of(far))
     paused = []
 
     def pause(tick: Tick) -> None:
-        if tick.at >= 3.5 and not paused:
+        if tick.at >= 2.5 and not paused:
             load_run.pause()
             loop = asyncio.get_running_loop()
-            paused.append(loop.call_later(4.0, load_run.pause, False))
+            paused.append(loop.call_later(3.5, load_run.pause, False))
 
     found = await run(load_run, pause)
     assert paused
@@ -138,8 +162,8 @@ async def test_a_slow_server_is_blamed_whatever_the_generator_did() -> None:
 
 async def test_who_cannot_wait_blames_nobody(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsconsole.load.run._GRACE", 0.5)
-    with Far("exact", delay=8.0, size=10) as slow:
-        plan = plan_for("rate", rate=5, duration=60, thresholds=("success_rate > 99%",), **HEALTH)
+    with Far("exact", delay=4.0, size=10) as slow:
+        plan = plan_for("rate", rate=10, duration=60, thresholds=("success_rate > 99%",), **HEALTH)
         load_run = LoadRun(plan, profile_of(slow))
 
         def stop(tick: Tick) -> None:
@@ -151,7 +175,7 @@ async def test_who_cannot_wait_blames_nobody(far: Far, monkeypatch: pytest.Monke
     assert whole is not None
     totals = whole.all()
     assert totals.errors == {}
-    assert totals.sent - totals.ended >= 30  # those of the last eight seconds
+    assert totals.sent - totals.ended >= 30  # those of the last four seconds
     assert judged(found) == {"success_rate > 99%": True}
 
 
@@ -168,7 +192,7 @@ async def test_a_key_that_the_server_repeats_is_not_kept(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("number", "why"), [(signal.SIGKILL, "ended with code -9"), (signal.SIGSTOP, "said nothing")]
+    ("number", "why"), [(signal.SIGKILL, "was killed (signal 9)"), (signal.SIGSTOP, "said nothing")]
 )
 async def test_a_generator_that_is_lost_costs_nothing_that_was_measured(
     far: Far, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, why: str
@@ -178,7 +202,7 @@ async def test_a_generator_that_is_lost_costs_nothing_that_was_measured(
     hit = []
 
     def strike(tick: Tick) -> None:
-        if tick.at >= 2 and not hit:
+        if tick.at >= 1.5 and not hit:
             hit.append(True)
             [process] = generators()
             os.kill(process.pid, number)
@@ -189,8 +213,8 @@ async def test_a_generator_that_is_lost_costs_nothing_that_was_measured(
     assert found.invalid[0].startswith(f"the load generator {why}")
     whole = found.measured()
     assert whole is not None
-    assert whole.all().good >= 100
-    assert 2.5 <= whole.seconds <= 10
+    assert whole.all().good >= 50
+    assert 1.5 <= whole.seconds <= 10
 
 
 async def test_a_pause_is_nobodys_time(far: Far) -> None:
@@ -202,7 +226,7 @@ async def test_a_pause_is_nobodys_time(far: Far) -> None:
         if tick.at >= 1 and not paused:
             load_run.pause()
             loop = asyncio.get_running_loop()
-            paused.append(loop.call_later(3.0, load_run.pause, False))
+            paused.append(loop.call_later(2.0, load_run.pause, False))
 
     found = await run(load_run, pause)
     whole = found.measured()
@@ -211,7 +235,7 @@ async def test_a_pause_is_nobodys_time(far: Far) -> None:
     assert whole.seconds == pytest.approx(4, abs=0.05)
     assert judged(found) == {"goodput > 45/s": True}
     assert sum(tick.seconds for tick in found.ticks) == pytest.approx(4, abs=0.1)
-    assert max(tick.at for tick in found.ticks) > 5.5
+    assert max(tick.at for tick in found.ticks) > 4.5
     assert [text.split(": ")[1] for text in found.interventions] == ["paused", "went on"]
 
 

@@ -102,3 +102,43 @@ def test_failures_make_a_window_infinitely_slow() -> None:
     ticks = [tick(at, [MS] * 9, failed=5 if at == 7 else 0) for at in range(20)]
     assert judged("p90 < 1s over 2s", ticks).observed == math.inf
     assert judged("p50 < 1s over 2s", ticks).passed
+
+
+@pytest.mark.parametrize(
+    ("slow", "late", "certain"),
+    [
+        ({30}, {30}, False),
+        ({31}, {30}, False),  # what was late ended in the next tick
+        ({30}, set(), True),
+        ({30, 60}, {30}, True),
+        ({60}, {30}, True),
+    ],
+)
+def test_a_window_that_the_generator_broke_alone_is_in_doubt(
+    slow: set[int], late: set[int], certain: bool
+) -> None:
+    levels = Levels([parse_threshold("max < 500ms over 5s"), parse_threshold("p50 < 1s over 5s")])
+    for at in range(90):
+        one = tick(at, [20 * MS] * 20 + [620 * MS] * (at in slow))
+        one.client.beats.record([MS] * 99 + [600 * MS] * (at in late))
+        levels.take(one)
+    [(text, why)] = levels.doubts().items()
+    assert text == "max < 500ms over 5s"
+    assert bool(why) is not certain
+
+
+def test_a_rate_over_a_window_is_in_doubt_where_the_generator_stood_still() -> None:
+    levels = Levels([parse_threshold("goodput > 15/s over 4s")])
+    for at in range(20):
+        one = tick(at, [MS] * (5 if at == 10 else 20))
+        one.client.stalled = 0.7 if at == 10 else 0.0
+        levels.take(one)
+    assert levels.doubts() == {}
+    for at in range(20, 24):
+        one = tick(at, [MS] * 12)
+        one.client.stalled = 0.3
+        levels.take(one)
+    assert "kept from running" in levels.doubts()["goodput > 15/s over 4s"]
+    for at in range(24, 30):
+        levels.take(tick(at, [MS] * 12))
+    assert levels.doubts() == {"goodput > 15/s over 4s": ""}

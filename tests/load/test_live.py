@@ -394,6 +394,32 @@ def test_what_is_dropped_beyond_the_limit_is_a_finding() -> None:
     assert live.warnings == []
 
 
+def record_of(live: Live, at: float, **more: object) -> Run:
+    """The record of such a climb, that ends at ``at``."""
+    run = sample_run(rate=20, seconds=5)
+    ticks = [tick(float(second)) for second in range(int(at))]
+    return replace(run, plan=live.plan, ticks=ticks, judgements=[], **more)  # type: ignore[arg-type]
+
+
+def test_a_probe_that_is_stopped_is_no_vote_and_a_cut_one_is() -> None:
+    """What the operator stops says nothing; what the search itself gives up is a break."""
+    for stopped, state in (("interrupted", "stopped"), ("", "broke")):
+        live = climb([20, 40], 1000, search=Search())
+        live.phases = [*live.phases, Phase(name="80", duration=6, rate=80.0)]
+        for at in (16.0, 17.0):
+            live.take(tick(at, 4, good=40, errors={"timeout": 40}, due=80))
+        assert live.probes[-1].state == "now"
+        live.end(record_of(live, 18.0, stopped=stopped))
+        assert [probe.state for probe in live.probes] == ["held", "held", state]
+        assert bool(live.probes[-1].why) is (state == "broke")
+
+
+def test_a_stop_after_a_probe_leaves_its_vote() -> None:
+    live = climb([20, 40], 40, steps=Steps())
+    live.end(record_of(live, 16.0, stopped="interrupted"))
+    assert [probe.state for probe in live.probes] == ["held", "broke"]
+
+
 # --- A stored run ---------------------------------------------------------------------------------
 
 

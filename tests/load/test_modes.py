@@ -12,6 +12,7 @@ from opsconsole.load import option_values, plans
 from opsconsole.load import plan as contract
 from opsconsole.load.modes import NUMBERS, plan_for
 from opsconsole.load.plan import Abort, Lengths, Phase, Plan, Search
+from opsconsole.load.summary import law
 from opsconsole.profile import loads
 from tests.profile.test_loads import ALL, HEAD
 from tests.profile.test_profile import write
@@ -51,6 +52,20 @@ def test_the_checklists_lines(
     warm_up = plan.phases[0]
     assert not warm_up.measured
     assert warm_up.requests == max(5, clients)
+
+
+@pytest.mark.parametrize("text", ["50", "50/s", " 50 / s", "3000/m", "50.0"])
+def test_a_rate_is_a_number_with_or_without_its_unit(text: str) -> None:
+    assert only(plan_for("rate", numbers=(text,))).rate == 50
+    search = plan_for("search", numbers=(text,)).search
+    assert search is not None
+    assert search.start == 50
+
+
+def test_one_is_no_plural() -> None:
+    assert law(only(plan_for("load", numbers=("1", "1")))) == "1 client, 1 request"
+    names = [phase.name for phase in measured(plan_for("ramp", concurrency=2, duration="4s"))]
+    assert names == ["stage 1: 1 client", "stage 1: 2 clients"]
 
 
 def test_stress_is_steps_of_as_many_requests() -> None:

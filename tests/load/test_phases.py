@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -13,31 +12,9 @@ import pytest
 from opsconsole.load.generator.closed_loop import part_of
 from opsconsole.load.messages import Control, Stop
 from opsconsole.load.plan import Phase
-from tests.load.driving import (
-    Generator,
-    check_sums,
-    closed,
-    drive,
-    opened,
-    setup_for,
-)
-from tests.load.farside import Far
+from tests.load.driving import Generator, check_sums, closed, drive, opened, setup_for
+from tests.load.farside import Far, when_still
 from tests.server.process import until
-
-
-@pytest.fixture(scope="module")
-def quick() -> Iterator[Far]:
-    """A server that answers at once."""
-    with Far("exact") as far:
-        yield far
-
-
-@pytest.fixture(scope="module")
-def slow() -> Iterator[Far]:
-    """A server that answers after 100 ms."""
-    with Far("exact", delay=0.1) as far:
-        yield far
-
 
 # --- Phases ---------------------------------------------------------------------------------------
 
@@ -77,17 +54,16 @@ def test_the_console_may_begin_again(quick: Far) -> None:
 def test_clients_who_wait_go_on_in_the_next_phase(slow: Far) -> None:
     """Never more in flight than there are clients, also where phases meet."""
     before = slow.counts().connections
-    steps = [Phase(name=str(n), concurrency=n, duration=0.25) for n in (2, 6, 3)]
+    steps = [Phase(name=str(n), concurrency=n, duration=0.75) for n in (2, 6, 3)]
     with Generator(setup_for(slow)) as generator:
         driven = generator.run(*steps)
         seen = slow.counts()
     check_sums(driven)
     assert seen.connections - before == 6
-    # 2.5 rounds of 100 ms each; the half is begun and ends in the next phase's time.
-    assert [part.all.sent // n for part, n in zip(driven.parts, (2, 6, 3), strict=True)] == [
-        pytest.approx(2.5, abs=1)
-    ] * 3
-    assert driven.all.service.largest < 250_000_000
+    # 7.5 rounds of 100 ms each; the half is begun and ends in the next phase's time.
+    for part, clients in zip(driven.parts, (2, 6, 3), strict=True):
+        assert 3 * clients <= part.all.sent <= 8 * clients
+    assert driven.all.service.largest < 700_000_000  # none waits for a phase to end
 
 
 def test_what_ends_first_ends_the_phase(slow: Far) -> None:
@@ -95,19 +71,19 @@ def test_what_ends_first_ends_the_phase(slow: Far) -> None:
     short = Phase(name="short", concurrency=2, requests=1000, duration=0.3)
     driven = drive(setup_for(slow), few, short)
     assert driven.parts[0].all.good == 4
-    assert 0.2 <= driven.parts[0].seconds < 2
+    assert 0.2 <= driven.parts[0].seconds < 15
     assert driven.parts[1].seconds == pytest.approx(0.3)
 
 
 def test_an_open_phase_that_counts_ends_with_its_last_answer(slow: Far) -> None:
     driven = drive(setup_for(slow), Phase(name="open", rate=100, requests=10))
     assert driven.all.good == driven.client.due == 10
-    assert driven.first.seconds == pytest.approx(0.19, abs=0.09)
+    assert 0.189 <= driven.first.seconds < 8
 
 
 def test_clients_think(quick: Far) -> None:
     driven = drive(setup_for(quick), Phase(name="think", concurrency=2, duration=0.5, think=0.1))
-    assert 4 <= driven.all.good <= 10
+    assert 2 <= driven.all.good <= 10
 
 
 def test_processes_share_the_requests() -> None:
@@ -129,18 +105,28 @@ def test_three_processes_do_what_one_does(quick: Far, phase: Phase) -> None:
 # --- Control --------------------------------------------------------------------------------------
 
 
+def requests_in(far: Far, seconds: float) -> float:
+    """How many requests come in so long a time."""
+    before, began = far.counts().requests, time.monotonic()
+    time.sleep(seconds)
+    return (far.counts().requests - before) * seconds / (time.monotonic() - began)
+
+
 def test_clients_come_and_go(slow: Far) -> None:
     with Generator(setup_for(slow)) as generator:
-        generator.begin(Phase(name="closed", concurrency=1, duration=1.2))
-        start = slow.counts().open
-        for wanted in (8, 2):
-            generator.send(Control(concurrency=wanted))
-            until(lambda n=wanted: slow.counts().open >= start + min(n, 8), "clients")
-            time.sleep(0.25)
+        before = slow.counts()
+        generator.begin(Phase(name="closed", concurrency=1, duration=60.0))
+        generator.send(Control(concurrency=8))
+        until(lambda: slow.counts().open >= before.open + 8, "eight clients")
+        generator.send(Control(concurrency=2))
+        # Two make 20 requests a second at most, on any machine; eight would make 80.
+        until(lambda: requests_in(slow, 0.5) <= 12, "six of them to go")
+        at = slow.counts().requests
+        until(lambda: slow.counts().requests >= at + 6, "two to go on")
+        generator.send(Stop(grace=5.0))
         driven = generator.collect()
     check_sums(driven)
-    # 1 client would make 12 requests, 8 would make 96.
-    assert 20 < driven.all.good < 80
+    assert driven.all.good == slow.counts().requests - before.requests
 
 
 def test_the_rate_changes_while_it_runs(quick: Far) -> None:
@@ -151,10 +137,7 @@ def test_the_rate_changes_while_it_runs(quick: Far) -> None:
         generator.send(Control(rate=400.0))
         until(lambda: quick.counts().requests >= begin + 100, "more of them")
         generator.send(Control(rate=0.0))
-        time.sleep(0.1)
-        before = quick.counts().requests
-        time.sleep(0.2)
-        assert quick.counts().requests == before
+        before = when_still(quick)
         generator.send(Control(rate=100.0))
         until(lambda: quick.counts().requests >= before + 10, "requests again")
         generator.send(Stop())
@@ -169,10 +152,7 @@ def test_clients_pause(quick: Far) -> None:
         begin = quick.counts().requests
         until(lambda: quick.counts().requests >= begin + 5, "requests")
         generator.send(Control(paused=True))
-        time.sleep(0.1)
-        before = quick.counts().requests
-        time.sleep(0.4)
-        assert quick.counts().requests == before
+        before = when_still(quick, 0.4)
         generator.send(Control(paused=False))
         driven = generator.collect()
         ended = time.monotonic_ns()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.load.messages import Stop
 from tests.certificates import make_certificate
 from tests.load.bed import CLIENTS, COUNT, UNCHECKED, Nobody, loaded
 from tests.load.driving import (
@@ -59,21 +60,22 @@ def test_no_such_socket(tmp_path: Path) -> None:
 
 def test_a_server_gone_in_the_middle_and_back() -> None:
     with Far("good", delay=0.02) as far, Generator(setup_for(far)) as generator:
-        generator.begin(opened(100, 2.0))
+        generator.begin(opened(100, 60.0))
         until(lambda: far.counts().good >= 30, "answers")
         before = far.counts()
         far.kill()
         time.sleep(0.3)
         with Far("good", port=far.port) as again:
+            until(lambda: again.counts().good >= 30, "answers again")
+            generator.send(Stop(grace=5.0))
             driven = generator.collect()
             after = again.counts()
     check_sums(driven)
     totals = driven.all
-    assert before.good + after.good <= totals.good <= before.good + after.good + 20
-    assert after.good >= 30
+    assert before.good + after.good <= totals.good <= before.good + after.good + 50
     assert set(totals.errors) <= {"refused", "reset", "closed"}
     assert sum(totals.errors.values()) >= 20
-    assert totals.ended == driven.client.due
+    assert totals.ended == totals.sent == driven.client.due
 
 
 def test_ipv6() -> None:
@@ -89,7 +91,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
     assert seen.connections == CLIENTS
 
 
-@pytest.mark.parametrize("kind", ["good", "chunked", "half_body", "closing"])
+@pytest.mark.parametrize("kind", ["good", "chunked", "half_body"])
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_tls(tmp_path: Path, kind: str, loop: str) -> None:
     made = make_certificate(tmp_path)

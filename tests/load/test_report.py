@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import subprocess
 import sys
 
@@ -10,10 +11,14 @@ import pytest
 
 from opsconsole.load import report
 from opsconsole.load.histogram import Histogram
+from opsconsole.load.judge import judgement
+from opsconsole.load.measured import measure, observed, seen
 from opsconsole.load.plan import Phase
 from opsconsole.load.records import Client, Judgement
 from opsconsole.load.series import bins, points, stretches
-from opsconsole.load.summary import law, measure, share, took
+from opsconsole.load.summary import law, planned_rate, share, took
+from opsconsole.profile.threshold import parse_threshold
+from opsconsole.profile.units import format_rate, parse_rate
 from tests.load.sample_runs import empty_run, sample_run, soak_run
 
 
@@ -180,3 +185,62 @@ def test_series_keep_the_holes() -> None:
         ("steady", 5.0, 35.0),
     ]
     assert report.text(run)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "value", "shown"),
+    [
+        ("success_rate > 99.95%", 0.99947, "99.9%"),
+        ("success_rate > 99.95%", 0.999499, "99.9%"),
+        ("success_rate > 99.9%", 0.99896, "99.896%"),
+        ("success_rate > 99%", 0.985, "98.5%"),
+        ("success_rate >= 100%", 0.9999999, "99.99999%"),
+        ("error_rate < 1%", 0.01004, "1.004%"),
+        ("error_rate < 1%", 0.01, "1%"),
+        ("p95 < 500ms", 0.5002, "500.2ms"),
+        ("p95 < 500ms", 0.4998, "499.8ms"),
+        ("p95 < 500ms", 0.6123, "612ms"),
+        ("p95 < 500us", 0.00050004, "500.04µs"),
+        ("max < 20m", 1200.4, "1200.4s"),
+        ("goodput > 100/s", 99.96, "99.96/s"),
+        ("goodput > 12.5/s", 12.4, "12/s"),
+        ("p95 < 500ms", math.inf, "∞"),
+    ],
+)
+def test_a_figure_does_not_hide_the_verdict(threshold: str, value: float, shown: str) -> None:
+    parsed = parse_threshold(threshold)
+    judged = judgement(parsed, value)
+    assert observed(judged) == shown
+    assert seen(judged) == shown
+
+
+def test_no_figure_contradicts_its_verdict() -> None:
+    random_ = random.Random(5)
+    for text in ("success_rate > 99.9%", "p95 < 500ms", "p99 < 1.5s", "goodput > 100/s"):
+        limit = parse_threshold(text)
+        for _ in range(300):
+            value = min(limit.limit * (1 + random_.gauss(0, 10 ** random_.uniform(-6, 0))), 1000.0)
+            value = min(abs(value), 1.0) if "rate" in limit.metric else abs(value)
+            shown = observed(judgement(limit, value)).replace(",", "").replace("µs", "us")
+            read = parse_threshold(f"{limit.metric} {'<' if limit.below else '>'}= {shown}").limit
+            assert limit.holds(read) == limit.holds(value), (text, value, shown)
+
+
+@pytest.mark.parametrize(
+    ("rate", "profile", "planned"),
+    [
+        (12.5, "12.5/s", "12.5/s"), (50 / 60, "50/m", "50/m"), (1 / 3600, "1/h", "1/h"),
+        (1250.0, "1250/s", "1,250/s"), (0.4, "0.4/s", "0.4/s"), (0.0, "0/s", "0/s"),
+        (1e6, "1000000/s", "1,000,000/s"), (0.05, "0.05/s", "0.05/s"),
+    ],
+)  # fmt: skip
+def test_a_rate_that_was_asked_for_is_not_rounded(rate: float, profile: str, planned: str) -> None:
+    assert format_rate(rate) == profile
+    assert parse_rate(profile) == rate
+    assert planned_rate(rate) == planned
+    assert law(Phase(name="a", rate=rate)) == planned
+
+
+def test_ramps_are_told_in_one_unit_where_there_is_one() -> None:
+    assert law(Phase(name="a", rate=12.5, rate_end=200)) == "12.5→200/s"
+    assert law(Phase(name="a", rate=50 / 60, rate_end=2)) == "50/m→2/s"

@@ -81,15 +81,15 @@ async def test_a_stress_test_that_holds_is_none(profile: Profile) -> None:
 async def test_a_search_that_only_the_generator_limits_is_invalid(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No generator keeps a moment to the nanosecond.
-    monkeypatch.setattr("opsconsole.load.validity.LATE_SHARE", 0.0)
+    # Less busy than never no generator is, however quick or slow the machine.
+    monkeypatch.setattr("opsconsole.load.validity.BUSY_TIME", -1.0)
     search = Search(start=0.1, duration=0.1, warmup=0.0, arrivals="constant")
     plan = Plan(name="s", mode="search", search=search, work=HEALTH, thresholds=("p95 < 10s",))
     found = await run(plan, profile)
     assert found.conclusion is not None
     assert (found.conclusion.low, found.conclusion.high) == (None, None)
-    assert "the generator was the bottleneck: sends were late" in found.conclusion.text
-    assert found.invalid == ["the generator limited whatever was tried"]
+    assert "the generator was the bottleneck: " in found.conclusion.text
+    assert found.invalid == ["nothing that was tried could be judged"]
     assert verdict(found) == "invalid"
     assert exit_code(found) is ExitCode.UNKNOWN
     assert len(found.phases) == 4  # each of two rates twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from opsconsole.load.messages import Target
 from opsconsole.load.plan import Phase, Plan, Search, Steps
@@ -55,6 +56,10 @@ def test_rate_and_clients_decide(plan: Plan, wanted: int) -> None:
 
 
 def test_the_plan_has_the_last_word() -> None:
-    from msgspec.structs import replace
-
     assert processes_for(replace(rate(1), processes=3), NEAR, 1) == 3
+
+
+def test_no_more_processes_than_may_be_in_flight() -> None:
+    plan = replace(clients(5000), processes=3, max_in_flight=1)
+    assert processes_for(plan, AFAR, 64) == 1
+    assert processes_for(replace(plan, processes=0, max_in_flight=2), AFAR, 64) == 2

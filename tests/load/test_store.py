@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import random
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,9 +18,11 @@ from opsconsole import paths
 from opsconsole.errors import OpsError, UsageError
 from opsconsole.load import packing, store
 from opsconsole.load.histogram import Histogram
+from opsconsole.load.judge import judge
 from opsconsole.load.records import Totals
-from opsconsole.load.summary import summarize, verdict
+from opsconsole.load.summary import Summary, summarize, verdict
 from opsconsole.load.thinning import thin
+from opsconsole.profile.threshold import parse_threshold
 from tests.load.sample_runs import empty_run, sample_run, soak_run
 
 
@@ -107,7 +111,7 @@ def test_no_word_leads_out_of_the_folder(word: str) -> None:
 
 
 def test_a_baseline_belongs_to_plan_and_profile() -> None:
-    run = sample_run(seconds=2)
+    run = sample_run(seconds=9, errors=False)
     store.save(run)
     assert store.baseline("smoke", "dev") is None
     assert store.set_baseline("latest").id == run.id
@@ -123,6 +127,45 @@ def test_an_invalid_run_is_no_baseline() -> None:
     store.save(sample_run(seconds=1, invalid=("the core was full",)))
     with pytest.raises(UsageError, match="invalid"):
         store.set_baseline("latest")
+
+
+def test_what_could_never_be_compared_is_no_baseline() -> None:
+    run = sample_run(seconds=4, errors=False)
+    store.save(run)
+    for force in (False, True):
+        with pytest.raises(UsageError, match="too short to compare: 4 measured seconds") as caught:
+            store.set_baseline("latest", force=force)
+        assert "at least 8 are needed" in caught.value.hint
+    nothing = empty_run(stopped="")
+    nothing.at += 1
+    store.save(nothing)
+    with pytest.raises(UsageError, match="no measured phase"):
+        store.set_baseline("latest", force=True)
+    assert store.baselines() == frozenset()
+    # Repetitions are compared as wholes.
+    run.series, run.at = run.id, run.at + 2
+    store.save(run)
+    assert store.set_baseline("latest").id == run.id
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"errors": True}, "failed: 1 of 2 thresholds broken"),
+        ({"errors": False, "stopped": "interrupted"}, "was stopped: interrupted"),
+    ],
+)
+def test_a_failed_or_stopped_run_is_a_baseline_only_when_it_is_meant(
+    made: dict[str, Any], said: str
+) -> None:
+    run = sample_run(seconds=12, **made)
+    store.save(run)
+    with pytest.raises(UsageError, match=said) as caught:
+        store.set_baseline("latest")
+    assert "--force" in caught.value.hint
+    assert store.baselines() == frozenset()
+    assert store.set_baseline("latest", force=True).id == run.id
+    assert store.baselines() == {run.id}
 
 
 def test_a_run_changed_by_hand_is_no_baseline_and_no_repetition() -> None:
@@ -141,7 +184,7 @@ def test_a_run_changed_by_hand_is_no_baseline_and_no_repetition() -> None:
 
 
 def test_a_summary_from_before_that_was_told_reads_as_unchanged() -> None:
-    run = sample_run(seconds=1)
+    run = sample_run(seconds=9, errors=False)
     path = store.save(run) / "summary.json"
     brief = json.loads(path.read_bytes())
     del brief["by_hand"]
@@ -253,6 +296,33 @@ def test_a_summary_says_what_was_measured() -> None:
     assert msgspec.json.decode(msgspec.json.encode(summary), type=type(summary)) == summary
 
 
+def test_a_summary_counts_a_failed_request_as_thresholds_do() -> None:
+    run = sample_run()
+    totals = run.phases[1].all()
+    judged = {
+        text: judge(run.phases[1], [parse_threshold(f"{text} < 500ms")])[0].observed
+        for text in ("p50", "p95", "p99", "max")
+    }
+    summary = summarize(run)
+    assert totals.good < totals.ended
+    assert (summary.p50, summary.p95, summary.p99, summary.largest) == tuple(judged.values())
+    assert summary.largest == math.inf
+    store.save(run)
+    [listed] = store.runs()
+    assert listed == summary
+    # In JSON it is null, and null without a request is none.
+    assert msgspec.json.decode(msgspec.json.encode(listed))["largest"] is None
+    assert summarize(empty_run()).p95 is None
+
+
+def test_a_summary_of_an_older_version_says_so_too() -> None:
+    """It held the percentiles of good requests: 602 ms of a run that mostly failed."""
+    old = msgspec.json.decode(msgspec.json.encode(summarize(sample_run())))
+    old |= {"requests": 100, "errors": 20, "p50": 0.1, "p95": 0.602, "p99": 0.7, "largest": 0.8}
+    told = msgspec.convert(old, Summary)
+    assert (told.p50, told.p95, told.p99, told.largest) == (0.1, math.inf, math.inf, math.inf)
+
+
 def test_verdicts() -> None:
     assert verdict(sample_run(errors=False)) == "passed"
     assert verdict(sample_run(errors=False, stopped="interrupted")) == "stopped"
@@ -283,7 +353,7 @@ def test_a_deleted_run_is_gone_and_the_others_stay() -> None:
 
 def test_a_baseline_is_deleted_only_by_force() -> None:
     first, second = stored()
-    store.set_baseline(first)
+    store.set_baseline(first, force=True)
     assert store.baselines() == {first}
     with pytest.raises(UsageError, match="is a baseline"):
         store.delete(first)

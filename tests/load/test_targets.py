@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from opsconsole.load import plan_for
 from opsconsole.load.targets import prepare, profile_of
 from opsconsole.profile import Server
 from opsconsole.profile.resolve import LONGEST_SOCKET, check_url
+from tests.load.driving import closed, drive, setup_for
 from tests.load.farside import Far
 
 
@@ -59,3 +61,28 @@ def test_a_server_at_a_unix_socket_is_polled_too(tmp_path: Path) -> None:
     assert asyncio.run(poll(server)).failure is Failure.REFUSED
     Path(far.unix).unlink()
     assert asyncio.run(poll(server)).failure is Failure.REFUSED
+
+
+# --- What a server says of itself -----------------------------------------------------------------
+
+
+def test_a_batch_limit_is_kept() -> None:
+    """Beside one of another limit, or of none, a latency is not that of the same request."""
+    with Far("tei") as far:
+        server = Server(name="far", url=f"http://{far.host}:{far.port}", kind="tei")
+        (target,), facts = asyncio.run(prepare(plan_for("load", dialect="tei"), (server,)))
+    assert target.batch_limit == facts["far"].batch_limit == 4
+    assert facts["far"].model == "BAAI/bge-reranker-base"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="zones are numbers there")
+def test_the_zone_of_an_address_is_decoded() -> None:
+    """RFC 6874 writes its % as %25; the system knows no such name."""
+    with Far(host="::1") as far:
+        (server,) = profile_of(f"http://[::1%251]:{far.port}").servers
+        plan = plan_for("load", dialect="http", path="/x")
+        (target,), _ = asyncio.run(prepare(plan, (server,)))
+        assert target.host == "::1%1"
+        driven = drive(setup_for(target, work=plan.work), closed(3, 1))
+        seen = far.counts()
+    assert (driven.all.good, driven.all.errors, seen.paths["/x"]) == (3, {}, 3)

@@ -56,7 +56,7 @@ def test_a_run_of_before_is_read() -> None:
     from opsconsole.load.packing import _Totals
 
     packed = _Totals.of(Totals(ended=9, good=4, errors={"timeout": 5}, after_ended=7))
-    raw = msgspec.to_builtins(packed)[:-1]
+    raw = msgspec.to_builtins(packed)[:14]  # without after_answered and what came after it
     assert msgspec.convert(raw, _Totals).back().after_answered == 4
 
 
@@ -74,7 +74,7 @@ async def test_what_is_answered_afterwards_is_no_throughput_either() -> None:
     whole = load_run.run.measured()
     assert whole is not None
     assert whole.all().good == 40
-    assert 25 <= whole.all().after_answered <= 35
+    assert whole.all().after_answered >= 29
 
 
 def test_one_outcome_for_everybody(tmp_path: Path) -> None:

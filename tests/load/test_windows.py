@@ -11,7 +11,14 @@ from opsconsole.load.windows import AbortWatch, Window
 
 
 def tick(
-    at: float, good: list[int], failed: int = 0, *, seconds: float = 1.0, in_flight: int = 0
+    at: float,
+    good: list[int],
+    failed: int = 0,
+    *,
+    seconds: float = 1.0,
+    in_flight: int = 0,
+    waits: float = 0.0,
+    since: float | None = None,
 ) -> Tick:
     ended = len(good) + failed
     totals = Totals(sent=ended, ended=ended, good=len(good), pairs=7 * len(good))
@@ -21,9 +28,8 @@ def tick(
         totals.upstreams[f"up{len(good)}"] = len(good)
     totals.response.record(good)
     totals.service.record([value // 2 for value in good])
-    return Tick(
-        at=at, seconds=seconds, phase=0, totals={"a": totals}, client=Client(in_flight=in_flight)
-    )
+    client = Client(in_flight=in_flight, waits=waits)
+    return Tick(at=at, seconds=seconds, phase=0, totals={"a": totals}, client=client, since=since)
 
 
 SECOND = st.tuples(st.lists(st.integers(0, 10**10), max_size=5), st.integers(0, 3))
@@ -113,11 +119,37 @@ def test_refused_work_stops_it() -> None:
 
 
 def test_a_frozen_server_stops_it_and_a_pause_does_not() -> None:
-    frozen = [tick(at, [], in_flight=32) for at in range(30)]
+    frozen = [tick(at, [], in_flight=32, waits=at + 1) for at in range(30)]
     stop = feed(AbortWatch([RULE]), frozen)
     assert stop is not None
-    assert stop[1].endswith(": no answer")
+    assert stop[1].endswith(": no answer for 7s")
     assert feed(AbortWatch([RULE]), [tick(at, []) for at in range(30)]) is None
+
+
+def test_what_is_in_flight_breaks_a_latency_when_it_has_waited_longer_than_the_limit() -> None:
+    waiting = [tick(at, [], in_flight=32, waits=0.9) for at in range(30)]
+    assert feed(AbortWatch([Abort("p95 < 1s", 5.0, 3)]), waiting) is None
+    assert feed(AbortWatch([Abort("p95 < 800ms", 5.0, 3)]), waiting) is not None
+
+
+@pytest.mark.parametrize("share", ["error_rate < 50%", "success_rate > 50%"])
+def test_a_share_of_nothing_stops_nothing(share: str) -> None:
+    waiting = [tick(at, [], in_flight=32, waits=at + 1) for at in range(30)]
+    assert feed(AbortWatch([Abort(share, 5.0, 1)]), waiting) is None
+
+
+def test_a_rate_stops_nothing_before_answers_could_come() -> None:
+    rule = Abort("goodput > 9/s", 5.0, 1)
+    slow = [tick(at, [], in_flight=10 * at, waits=at + 1, since=0.0) for at in range(6)]
+    slow += [tick(at, [6_000_000_000] * 10, in_flight=60, since=0.0) for at in range(6, 30)]
+    assert feed(AbortWatch([rule]), slow) is None
+    frozen = slow[:20] + [tick(at, [], in_flight=60, since=0.0) for at in range(20, 40)]
+    stop = feed(AbortWatch([rule]), frozen)
+    assert stop is not None
+    assert stop[0] == 20
+    # A first answer that took no time: others could have come before it.
+    late = slow[:6] + [tick(at, [6_000_000_000, 1_000_000], since=0.0) for at in range(6, 30)]
+    assert feed(AbortWatch([rule]), late) is not None
 
 
 def test_each_abort_counts_for_itself() -> None:
@@ -138,3 +170,13 @@ def test_one_server_of_several_can_abort() -> None:
     assert feed(watch, [tick(at, [9_000_000]) for at in range(5)]) is not None
     watch = AbortWatch([Abort("max < 1ms on b", 1.0, 2)])
     assert feed(watch, [tick(at, [9_000_000]) for at in range(5)]) is None
+
+
+def test_what_the_generator_did_alone_stops_nothing() -> None:
+    ticks = [tick(at, FAST) for at in range(20)]
+    ticks[10] = tick(10, [*FAST, 620_000_000])
+    ticks[10].client.beats.record([600_000_000])
+    watch = AbortWatch([Abort("max < 500ms", 3.0, 1)])
+    assert feed(watch, ticks) is None
+    stop = feed(watch, [tick(20, [620_000_000])])
+    assert stop is not None

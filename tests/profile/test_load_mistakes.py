@@ -127,7 +127,7 @@ loads:
     repeat: 7
     headers: {A B: x}
     headers: {X: y}
-    abort_on: [p95 < 1s]
+    abort_on: [p95 < 1s, p95 > 1s]
 """
 
 
@@ -140,6 +140,6 @@ def test_a_file_with_many_mistakes_tells_all_of_them_with_hints(tmp_path: Path) 
         "did you mean 'load'?", "such as 50/s", "a duration needs a unit, such as 30s",
         "did you mean 'p9", "did you mean p95 < 1s?", "over: expected a duration",
         "did you mean 'requests'?", "such as 4..16", "expected a share", "not the name of a header",
-        "already on line", "expected keys and values",
+        "already on line", "p95 > 1s asks for the worse",
     ):  # fmt: skip
         assert part in text, part

@@ -1,60 +1,41 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole import profile as profiles
 from opsconsole.cli.load import load
+from opsconsole.cli.root import root
 from opsconsole.load_words import LATEST, VERBS
 from opsconsole.profile import units
-from opsconsole.profile.loads import MODE_KEYS, LoadDoc, lengths_of, parse_lengths, written
+from opsconsole.profile.loads import (
+    MODE_KEYS,
+    AbortDoc,
+    LoadDoc,
+    lengths_of,
+    parse_lengths,
+    written,
+)
+from tests.profile.every_load import HEAD, LOADS, REPLAY
 from tests.profile.test_profile import problems, write
 
-HEAD = "name: x\nservers: [{name: one, url: 'http://h:1'}, {name: two, url: 'http://h:2'}]\n"
-ALL = """\
-loads:
-  - name: smoke
-    mode: load
-    servers: [one, two]
-    requests: 100
-    concurrency: 4
-    warmup: 2s
-    think: 10ms
-    documents: 20
-    document_tokens: lognormal(70,0.5)
-    query_tokens: 4 .. 16
-    dialect: cohere
-    model: m
-    top_n: 3
-    seed: 7
-    repeat: 50%
-    check: 0.1
-    path: /v2/rerank
-    headers: {X-Tenant: a, X-Number: 5}
-    thresholds: ["p95<500ms", success_rate >= 99%, p99 < 2s over 30s on two]
-    abort_on: [{threshold: error_rate < 50%, window: 5s, after: 2}, {threshold: p99 < 5s}]
-    timeout: 10s
-    upstream_header: X-Upstream
-    processes: 2
-  - {name: night, mode: soak, rate: 600/m, duration: 8h, arrivals: poisson, max_in_flight: 50}
-  - name: waves
-    mode: ramp
-    stages: [{rate: 0, to: 50, duration: 30s}, {rate: 50/s, duration: 1m}]
-  - {name: crowd, mode: spike, stages: [{concurrency: 1, to: 9, duration: 9s}]}
-  - {name: yesterday, mode: replay, replay: day.jsonl, arrivals: recorded}
-  - {name: ping, mode: rate, rate: 5, dialect: http, path: /health, method: POST, body: "{}"}
-  - {name: most, mode: search, rate: 4, duration: 5s, warmup: 0s, tolerance: 5%,
-     most: 600/m, confirm: 3}
-"""
+ALL = LOADS + REPLAY
 
 
 def complaints(folder: Path, load: str) -> list[str]:
     return problems(folder, f"{HEAD}loads:\n  - {{name: a, {load}}}\n")
+
+
+def validate(path: Path) -> Result:
+    """``opsconsole profile validate``."""
+    return CliRunner().invoke(root, ["profile", "validate", str(path)], standalone_mode=False)
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
@@ -68,7 +49,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert smoke.thresholds == (
         "p95 < 500ms", "success_rate >= 99%", "p99 < 2s over 30s on two",
     )  # fmt: skip
-    assert smoke.headers == {"X-Tenant": "a", "X-Number": "5"}
+    assert smoke.headers == {"X-Tenant": "a; q=1, b", "X-Number": "5"}
     night, yesterday = profile.load("night"), profile.load("yesterday")
     assert night is not None
     assert night.rate == pytest.approx(10)
@@ -83,6 +64,48 @@ def test_what_show_prints_are_the_same_loads(tmp_path: Path) -> None:
     again = profiles.load_file(write(tmp_path, profiles.as_yaml(profile)))
     assert again.loads == profile.loads
     jsonschema.validate(yaml.safe_load(profiles.as_yaml(profile)), profiles.json_schema())
+
+
+def test_an_abort_is_also_written_in_one_line_as_on_the_command_line(tmp_path: Path) -> None:
+    texts = ["error_rate < 50% over 10s after 3", "p95<2s", "p99 < 5s on one after 2"]
+    load = f"loads: [{{name: a, mode: load, abort_on: {json.dumps(texts)}}}]"
+    found = profiles.load_file(write(tmp_path, HEAD + load)).load("a")
+    assert found is not None
+    assert found.abort_on == (
+        AbortDoc("error_rate < 50%", window=10.0, after=3),
+        AbortDoc("p95 < 2s"),
+        AbortDoc("p99 < 5s on one", after=2),
+    )
+    jsonschema.validate(yaml.safe_load(HEAD + load), profiles.json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(
+            yaml.safe_load(f"{HEAD}loads: [{{name: a, mode: load, abort_on: [3]}}]"),
+            profiles.json_schema(),
+        )
+
+
+def test_what_was_got_is_said_once(tmp_path: Path) -> None:
+    [found] = complaints(tmp_path, "mode: load, thresholds: [p95 < 500]")
+    assert found.endswith("such as 500s or 500ms, got '500'")
+
+
+@pytest.mark.parametrize("mode", ["search", "stress"])
+@pytest.mark.parametrize("servers", ["", ", servers: [two, one]"])
+def test_a_search_must_know_what_must_hold(tmp_path: Path, mode: str, servers: str) -> None:
+    """The servers' promises count, thresholds of its own do, and nothing does not."""
+    load = f"loads: [{{name: a, mode: {mode}{servers}}}]"
+    none = HEAD.replace(", service_level: {p95: 500ms}", "")
+    path = write(tmp_path, none + load)
+    assert profiles.load_file(path).loads  # which keeps nobody from watching the servers
+    told = validate(path)
+    assert told.return_value == 64
+    assert f"{path}:3" in told.output
+    assert "loads[0].mode" in told.output
+    assert "needs to know what the servers promise" in told.output
+    own = load.replace("}]", ", thresholds: [p95 < 1s]}]")
+    default = "defaults: {service_level: {success_rate: 99%}}\n"
+    for text in (HEAD + load, none + own, none + default + load):
+        assert validate(write(tmp_path, text)).return_value == 0
 
 
 def test_the_schema_knows_the_loads() -> None:
@@ -179,7 +202,10 @@ def test_the_schema_knows_the_loads() -> None:
         ("mode: load, abort_on: [{threshold: error_rate > 10%}]",
          "did you mean error_rate < 10%?"),
         ("mode: load, abort_on: [{threshold: p95 < 1s, window: 10ms}]", "must be at least 1s"),
-        ("mode: load, abort_on: [p95 < 1s]", "expected keys and values"),
+        ("mode: load, abort_on: [3]", "a threshold, such as error_rate < 50% over 10s after 3"),
+        ("mode: load, abort_on: [p95 < 1s after 0]", "at least 1 second after `after`"),
+        ("mode: load, abort_on: [p95 < 500]", "such as 500s or 500ms, got '500'"),
+        ("mode: load, abort_on: [[p95 < 1s]]", "expected keys and values"),
         ("mode: load, timeout: 0s", "must be more than 0s"),
         ("mode: load, upstream_header: 'X Y'", "is not the name of a header"),
         ("mode: load, repeat: 7", "expected a share"),

@@ -13,7 +13,7 @@ from tests.server.process import PLAIN, ServerProcess
 @pytest.fixture(scope="session")
 def server() -> Iterator[ServerProcess]:
     """A healthy server with the embedded model and default settings."""
-    with ServerProcess() as server:
+    with ServerProcess({"OPSCONSOLE_WARMUP": "true"}) as server:
         yield server
 
 

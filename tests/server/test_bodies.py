@@ -117,7 +117,7 @@ def test_a_client_that_leaves_frees_its_place_and_the_device(server: ServerProce
     connection = open_request(server, head, body.encode())
     until(lambda: server.health()["controller"]["active"] == 1, "the request to run")
     connection.close()
-    until(lambda: server.health()["controller"]["active"] == 0, "the place to be free", 10)
+    until(lambda: server.health()["controller"]["active"] == 0, "the place to be free")
     assert server.metrics()["cancelled_requests"] == before + 1
     answer = server.post("/rerank", json={"query": "q", "documents": ["a"]})
     assert answer.status_code == 200
@@ -129,7 +129,7 @@ def test_health_and_metrics_answer_while_the_device_is_busy(
     server: ServerProcess, client: httpx.Client
 ) -> None:
     answers: list[httpx.Response] = []
-    documents = [f"document number {i}" for i in range(2000)]
+    documents = [f"document number {i}" + " and more of it" * 2 for i in range(2000)]
     long = threading.Thread(
         target=lambda: answers.append(
             server.post("/v1/rerank", json={"query": "q", "documents": documents})
@@ -143,6 +143,6 @@ def test_health_and_metrics_answer_while_the_device_is_busy(
         assert client.get("/metrics").status_code == 200
         meanwhile += not answers
     long.join()
-    assert meanwhile >= 10
+    assert meanwhile >= 3
     assert answers[0].status_code == 200
     assert len(answers[0].json()["results"]) == 2000

@@ -71,7 +71,7 @@ def test_requests_survive_a_clock_that_jumps(tmp_path: Path) -> None:
                 until(
                     lambda at=seconds: failures or abs(skew(server) - at) < 60, f"it to be {jump}"
                 )
-                goal = len(durations) + 20
+                goal = len(durations) + 8
                 until(lambda goal=goal: failures or len(durations) >= goal, f"answers at {jump}")
         finally:
             over.set()

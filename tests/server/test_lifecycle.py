@@ -112,7 +112,7 @@ def exchange_one(connection: socket.socket, name: str, documents: list[str]) -> 
 
 
 def test_sigterm_under_load_answers_every_accepted_request() -> None:
-    with ServerProcess({"OPSCONSOLE_DRAIN_SECONDS": "0.5"}) as server:
+    with ServerProcess({"OPSCONSOLE_DRAIN_SECONDS": "2"}) as server:
         load = Load(server, clients=8)
         long: list[httpx.Response] = []
         body = {"query": "q", "documents": [f"number {i} of many" for i in range(400)]}
@@ -169,7 +169,7 @@ def test_an_idle_server_stops_at_once() -> None:
         client.get("/health")
         start = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - start < 15  # the grace time is 30
+        assert time.monotonic() - start < 25  # the grace time is 30
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,18 +10,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
-import pytest
 
+from opsconsole.balancer import nginx
+from opsconsole.balancer.running import OwnNginx
+from tests.balancer.bed import needs_nginx, pool
 from tests.net import free_port
 from tests.server.process import PLAIN, ServerProcess, until
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx: apt-get install nginx-light")
+pytestmark = needs_nginx
 
-# As an operator would write it: a rerank changes nothing, so it may be sent twice.
-CONFIG = """
+# As opsconsole would not write it: the body goes on to the server while it still arrives.
+STREAMS = """
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -36,43 +37,37 @@ http {{
     scgi_temp_path {folder}/scgi;
     uwsgi_temp_path {folder}/uwsgi;
     client_max_body_size 32m;
-    upstream rerankers {{
-        {servers}
-        keepalive 16;
-    }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
-            proxy_pass http://rerankers;
-            {proxy}
+            proxy_pass http://127.0.0.1:{server};
+            proxy_http_version 1.0;  # nginx's default until 1.29.7
+            proxy_request_buffering off;
         }}
     }}
 }}
 """
-RETRIES = """
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_next_upstream error timeout http_502 http_503 http_504 non_idempotent;
-            proxy_next_upstream_tries 3;
-"""
-STREAMS = """
-            proxy_http_version 1.0;  # nginx's default until 1.29.7
-            proxy_request_buffering off;
-"""
 
 
 @contextmanager
-def balancer(folder: Path, ports: list[int], proxy: str = RETRIES) -> Iterator[int]:
-    """nginx in front of these ports; yields its own."""
-    assert NGINX is not None
+def balancer(*ports: int) -> Iterator[int]:
+    """nginx in front of these ports, as `opsconsole generate nginx` has it; yields its own."""
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    with OwnNginx(nginx.required(), pool(*urls, max_fails=1, fail_timeout=1)) as running:
+        port = urlsplit(running.url).port
+        assert port is not None
+        yield port
+
+
+@contextmanager
+def streaming(folder: Path, server: int) -> Iterator[int]:
+    """nginx that passes bodies on to this port as they come; yields its own."""
     port = free_port()
-    servers = "\n".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port, servers=servers, proxy=proxy))
-    argv = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    path = folder / "nginx.conf"
+    path.write_text(STREAMS.format(folder=folder, port=port, server=server))
+    process = subprocess.Popen(nginx.required().command(folder, path), stdin=subprocess.DEVNULL)
     try:
-        until(lambda: _accepts(port, process), "nginx to listen", 10)
+        until(lambda: _accepts(port, process), "nginx to listen")
         yield port
     finally:
         process.terminate()
@@ -152,29 +147,29 @@ def loaded(port: int) -> Iterator[Load]:
         load.end()
 
 
-def test_a_server_killed_under_load_costs_no_request(tmp_path: Path) -> None:
+def test_a_server_killed_under_load_costs_no_request() -> None:
     with (
         ServerProcess() as first,
         ServerProcess() as second,
-        balancer(tmp_path, [first.port, second.port]) as port,
+        balancer(first.port, second.port) as port,
         loaded(port) as load,
     ):
-        load.more(100)
+        load.more(60)
         assert all(server.metrics()["total_requests"] > 10 for server in (first, second))
         first.signal(signal.SIGKILL)
-        load.more(300)
+        load.more(150)
         assert first.wait() == -signal.SIGKILL
         load.end()
         assert load.failures == []
         assert second.health()["status"] == "healthy"
 
 
-def test_replacing_both_servers_one_by_one_costs_no_request(tmp_path: Path) -> None:
+def test_replacing_both_servers_one_by_one_costs_no_request() -> None:
     ports = [free_port(), free_port()]
     with (
         ServerProcess({"PORT": str(ports[0])}) as first,
         ServerProcess({"PORT": str(ports[1])}) as second,
-        balancer(tmp_path, ports) as port,
+        balancer(*ports) as port,
         loaded(port) as load,
     ):
         load.more(50)
@@ -191,7 +186,7 @@ def test_replacing_both_servers_one_by_one_costs_no_request(tmp_path: Path) -> N
 def test_a_refusal_before_the_body_was_read_is_no_bad_gateway(tmp_path: Path) -> None:
     with (
         ServerProcess({"API_KEYS": "alice:0123456789abcdef0123"}, wait="listening") as server,
-        balancer(tmp_path, [server.port], STREAMS) as port,
+        streaming(tmp_path, server.port) as port,
     ):
         url = f"http://127.0.0.1:{port}/rerank"
         # A connection each: behind an answer that came before the body's end, nginx itself

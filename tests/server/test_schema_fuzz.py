@@ -42,7 +42,7 @@ def run_program(
     (folder / "openapi.json").write_text(json.dumps(document))
     argv = [
         PROGRAM, "run", "openapi.json", "--url", server.url, "--checks", ",".join(checks),
-        "--max-examples", "10", "--max-time", "12", "--seed", "7", "--request-timeout", "20",
+        "--max-examples", "10", "--max-time", "15", "--seed", "7", "--request-timeout", "20",
         "--workers", "2", "--continue-on-failure", "--generation-database", "none",
         "--suppress-health-check", "all", "--no-color", *more,
     ]  # fmt: skip

@@ -10,6 +10,8 @@ from unittest import mock
 
 import pytest
 
+from tests.load.farside import Far
+
 NOON = 1_795_262_467.0  # 2026-11-21 12:01:07 UTC
 
 
@@ -34,3 +36,10 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
     time.tzset()
     with still_clock():
         yield NOON
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[Far]:
+    """A server that answers anything after 2 ms."""
+    with Far("exact", delay=0.002, size=10) as far:
+        yield far

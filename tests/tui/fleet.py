@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opsconsole.fleet import Counters, Failure, Histogram, Identity, ServerState, Snapshot
 from opsconsole.profile import Profile, Server, ServiceLevel, load_file
-from opsconsole.tui.app import Source
+from opsconsole.tui.feed import Source
 from tests.net import free_port
 
 BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, math.inf)
@@ -79,7 +79,10 @@ def local_profile(folder: Path, *, daemons: int = 1, environment: str = "develop
     lines = [f"name: here\nenvironment: {environment}\ndefaults: {{interval: 200ms}}\nservers:\n"]
     for i in range(daemons):
         url = f"http://127.0.0.1:{free_port()}"
-        lines.append(f"  - {{name: local-{i}, url: '{url}', daemon: {{stop_grace: 10s}}}}\n")
+        lines.append(
+            f"  - {{name: local-{i}, url: '{url}', "
+            "daemon: {stop_grace: 10s, env: {OPSCONSOLE_WARMUP: false}}}\n"
+        )
     path = folder / "here.yaml"
     path.write_text("".join(lines))
     return load_file(path)

@@ -33,7 +33,7 @@ def widget_lines(widget: Widget) -> list[str]:
 
 
 async def wait_for(
-    pilot: Pilot[object], condition: Callable[[], bool], what: str = "", *, seconds: float = 10.0
+    pilot: Pilot[object], condition: Callable[[], bool], what: str = "", *, seconds: float = 30.0
 ) -> None:
     """Let the app run until ``condition`` holds; fails with the screen's text when it does not."""
     deadline = monotonic() + seconds

@@ -25,7 +25,7 @@ async def test_it_is_refused_and_not_offered(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for number, run_id in enumerate((AS_PLANNED, CHANGED, LATEST)):
-        run = replace(sample_run(run_id=run_id, seconds=1), profile="dev")
+        run = replace(sample_run(run_id=run_id, seconds=10), profile="dev")
         hands = ["5s: paused", "8s: went on"] if run_id == CHANGED else []
         store.save(replace(run, at=run.at + 60 * number, interventions=hands))
     path = tmp_path / "dev.yaml"

@@ -74,10 +74,10 @@ async def test_start_watch_rank_tail_check_and_stop(tmp_path: Path) -> None:
             await pilot.press("escape", "escape")
             await wait_for(pilot, lambda: app.current_mode == "servers")
             await pilot.press("l")
-            await wait_for(pilot, shows(app, "following", "/v1/rerank"), seconds=20)
+            await wait_for(pilot, shows(app, "following", "/v1/rerank"), seconds=60)
 
             await pilot.press("escape", "v")
-            await wait_for(pilot, shows(app, "Verdict", "pass: profile here"), seconds=30)
+            await wait_for(pilot, shows(app, "Verdict", "pass: profile here"), seconds=60)
             await pilot.press("escape", "y")
             await wait_for(pilot, shows(app, "HTTP 200", '"status": "healthy"'))
 
@@ -88,7 +88,7 @@ async def test_start_watch_rank_tail_check_and_stop(tmp_path: Path) -> None:
             await pilot.press("X")
             await wait_for(pilot, shows(app, "stop local-0?"))
             await pilot.press("y")
-            await wait_for(pilot, shows(app, "○ stopped"), seconds=30)
+            await wait_for(pilot, shows(app, "○ stopped"), seconds=60)
         assert [r.action for r in audit.read()] == ["server.start", "server.stop"]
         assert {r.via for r in audit.read()} == {"tui"}
 
@@ -103,9 +103,9 @@ async def test_daemons_outlive_the_console_and_two_consoles_see_one_daemon(tmp_p
 
         second, third = ConsoleApp(profile), ConsoleApp(profile, start=True)
         async with opened(second) as pilot:
-            await wait_for(pilot, up(second), seconds=20)
+            await wait_for(pilot, up(second), seconds=60)
             async with opened(third) as other:
-                await wait_for(other, up(third), seconds=20)
+                await wait_for(other, up(third), seconds=60)
                 assert status(profile, profile.daemons[0]).pid == pid
 
 
@@ -136,7 +136,7 @@ async def test_a_dead_keeper_is_replaced_and_a_killed_server_comes_back(tmp_path
                 ),
                 seconds=START,
             )
-            await wait_for(pilot, up(app), seconds=20)
+            await wait_for(pilot, up(app), seconds=60)
             assert status(profile, server).restarts >= 1
 
 

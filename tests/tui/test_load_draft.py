@@ -12,50 +12,13 @@ from opsconsole.profile import Profile, Server, ServiceLevel, load_file
 from opsconsole.tui.load_draft import Draft, drafts
 from opsconsole.tui.load_fields import FIELDS, fields_of
 from opsconsole.tui.plan_words import KINDS, in_words
-
-EVERYTHING = """\
-name: x
-servers:
-  - {name: one, url: 'http://h:1', service_level: {p95: 500ms}}
-  - {name: two, url: 'http://h:2'}
-loads:
-  - name: smoke
-    mode: load
-    servers: [one, two]
-    requests: 100
-    concurrency: 4
-    warmup: 2s
-    think: 10ms
-    documents: 20
-    document_tokens: lognormal(70,0.5)
-    query_tokens: 4 .. 16
-    dialect: cohere
-    model: m
-    top_n: 3
-    seed: 7
-    repeat: 50%
-    check: 0.1
-    path: /v2/rerank
-    headers: {X-Tenant: "a; q=1, b", X-Number: 5}
-    thresholds: ["p95<500ms", success_rate >= 99%]
-    abort_on: [{threshold: error_rate < 50%, window: 5s, after: 2}, {threshold: p99 < 5s}]
-    timeout: 10s
-    upstream_header: X-Upstream
-    processes: 2
-  - {name: night, mode: soak, rate: 600/m, duration: 8h, arrivals: poisson, max_in_flight: 50}
-  - name: waves
-    mode: ramp
-    stages: [{rate: 0, to: 50, duration: 30s}, {rate: 50/s, duration: 1m}]
-  - {name: crowd, mode: spike, stages: [{concurrency: 1, to: 9, duration: 9s}]}
-  - {name: ping, mode: rate, rate: 5, dialect: http, path: /health, method: POST, body: "{}\\n{}"}
-  - {name: top, mode: search, rate: 4, duration: 5s, warmup: 0s, most: 900/s, confirm: 1}
-"""
+from tests.profile.every_load import HEAD, LOADS
 
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Profile:
     path = tmp_path / "x.yaml"
-    path.write_text(EVERYTHING)
+    path.write_text(HEAD + LOADS)
     return load_file(path)
 
 
@@ -168,7 +131,7 @@ def test_the_form_has_every_key_of_a_load_test(profile: Profile) -> None:
         ("latency", {"requests": 7, "warmup": "0s"}, "1 client for 7 requests, one request at a"),
         ("rate", {"rate": "50/s", "duration": "9s", "arrivals": "poisson"},
          "50/s at random for 9s, whatever the servers do"),
-        ("rate", {"rate": "50/m", "duration": "9s"}, "0.833/s evenly for 9s"),
+        ("rate", {"rate": "50/m", "duration": "9s"}, "50/m evenly for 9s"),
         ("rate", {"rate": "12.5/s", "duration": "9s"}, "12.5/s evenly for 9s"),
         ("rate", {"rate": "12345/s", "duration": "9s"}, "12,345/s evenly for 9s"),
         ("stress", {"concurrency": 16, "requests": 500}, "1, 2, 4 … 16 clients, 500 requests each"),
@@ -181,6 +144,12 @@ def test_the_form_has_every_key_of_a_load_test(profile: Profile) -> None:
 def test_a_plan_in_words(mode: Mode, options: dict[str, object], words: str) -> None:
     server = Server(name="one", url="http://h:1", service_level=ServiceLevel())
     assert in_words(plan_for(mode, **options), [server]).sends.startswith(words)
+
+
+def test_a_plan_is_told_without_its_secrets() -> None:
+    server = Server(name="one", url="http://h:1", service_level=ServiceLevel())
+    words = in_words(plan_for("load", dialect="http", path="/x?api_key=abcd&n=1"), [server])
+    assert "GET /x?api_key=***&n=1" in words.to
 
 
 def test_work_and_expectations_in_words() -> None:

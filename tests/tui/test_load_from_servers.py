@@ -4,50 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from opsconsole.actions import audit
 from opsconsole.load import store
-from opsconsole.profile import Profile, load_file
+from opsconsole.profile import Profile
 from opsconsole.tui.app import ConsoleApp
 from tests.load.farside import Far
-from tests.tui.fleet import replay
+from tests.tui.load_console import BRIEF, LONG, console, profile_of
 from tests.tui.render import screen_text, wait_for
 
-PROFILE = """\
-name: dev
-environment: ENVIRONMENT
-servers:
-  - {name: one, url: 'http://127.0.0.1:PORT', kind: http, service_level: {p95: 10s}}
-  - {name: two, url: 'http://localhost:PORT', kind: http}
-loads:
-  - {name: long, mode: rate, dialect: http, path: /x, rate: 50/s, duration: 10m, warmup: 0s}
-  - {name: brief, mode: rate, dialect: http, path: /x, rate: 50/s, duration: 1m, warmup: 0s}
-"""
 
-
-@pytest.fixture(scope="module")
-def far() -> Iterator[Far]:
-    with Far("exact", delay=0.002, size=10) as far:
-        yield far
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-def profile_of(folder: Path, far: Far, environment: str = "development") -> Profile:
-    path = folder / "dev.yaml"
-    path.write_text(PROFILE.replace("PORT", str(far.port)).replace("ENVIRONMENT", environment))
-    return load_file(path)
-
-
-def console(profile: Profile) -> ConsoleApp:
-    return ConsoleApp(profile, source=replay([]))
+@pytest.fixture
+def profile(tmp_path: Path, far: Far) -> Profile:
+    return profile_of(tmp_path, far, LONG, BRIEF)
 
 
 def good(app: ConsoleApp) -> int:
@@ -55,8 +27,8 @@ def good(app: ConsoleApp) -> int:
     return session.live.whole.totals.good if session is not None else 0
 
 
-async def test_the_marked_servers_are_loaded_at_once(tmp_path: Path, far: Far) -> None:
-    app = console(profile_of(tmp_path, far))
+async def test_the_marked_servers_are_loaded_at_once(profile: Profile) -> None:
+    app = console(profile)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_for(pilot, lambda: "two" in screen_text(app))
         await pilot.press("space", "space", "L")
@@ -73,8 +45,8 @@ async def test_the_marked_servers_are_loaded_at_once(tmp_path: Path, far: Far) -
     assert [record.target for record in audit.read()] == ["one,two"]
 
 
-async def test_the_command_names_a_test_and_servers(tmp_path: Path, far: Far) -> None:
-    app = console(profile_of(tmp_path, far))
+async def test_the_command_names_a_test_and_servers(profile: Profile) -> None:
+    app = console(profile)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_for(pilot, lambda: "two" in screen_text(app))
         await pilot.press("colon", *"load brief two", "enter")
@@ -86,8 +58,8 @@ async def test_the_command_names_a_test_and_servers(tmp_path: Path, far: Far) ->
         await wait_for(pilot, lambda: "only a local daemon" in screen_text(app))
 
 
-async def test_what_is_read_only_is_not_loaded_but_stopped(tmp_path: Path, far: Far) -> None:
-    app = console(profile_of(tmp_path, far))
+async def test_what_is_read_only_is_not_loaded_but_stopped(profile: Profile) -> None:
+    app = console(profile)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_for(pilot, lambda: "two" in screen_text(app))
         await pilot.press("L")
@@ -101,8 +73,8 @@ async def test_what_is_read_only_is_not_loaded_but_stopped(tmp_path: Path, far: 
         assert not app.loading
 
 
-async def test_another_profile_waits_for_the_load(tmp_path: Path, far: Far) -> None:
-    app = console(profile_of(tmp_path, far))
+async def test_another_profile_waits_for_the_load(profile: Profile) -> None:
+    app = console(profile)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_for(pilot, lambda: "two" in screen_text(app))
         await pilot.press("L")
@@ -111,8 +83,8 @@ async def test_another_profile_waits_for_the_load(tmp_path: Path, far: Far) -> N
         assert app.profile.name == "dev"
 
 
-async def test_a_lost_terminal_keeps_what_was_measured(tmp_path: Path, far: Far) -> None:
-    app = console(profile_of(tmp_path, far))
+async def test_a_lost_terminal_keeps_what_was_measured(profile: Profile) -> None:
+    app = console(profile)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_for(pilot, lambda: "two" in screen_text(app))
         await pilot.press("L")

@@ -3,66 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from textual.pilot import Pilot
 from textual.widgets import Input
 
 from opsconsole.load import store
-from opsconsole.profile import Profile, load_file
-from opsconsole.tui.app import ConsoleApp
-from opsconsole.tui.screens.load import LoadScreen
+from opsconsole.profile import Profile
 from opsconsole.tui.screens.page import PageScreen
 from opsconsole.tui.screens.pick import PickScreen
-from opsconsole.tui.widgets.frame import Footer
 from tests.load.farside import Far
 from tests.load.sample_runs import sample_run
-from tests.tui.fleet import replay
+from tests.tui.load_console import (
+    LONG,
+    SMOKE,
+    at_runs,
+    console,
+    footer,
+    opened,
+    profile_of,
+    screen_of,
+    shows,
+)
 from tests.tui.render import screen_text, wait_for
 
-PROFILE = """\
-name: dev
-environment: ENVIRONMENT
-servers:
-  - {name: one, url: 'http://127.0.0.1:PORT', kind: http, service_level: {p95: 10s}}
-  - {name: two, url: 'http://localhost:PORT', kind: http}
-loads:
-  - {name: smoke, mode: load, dialect: http, path: /x, requests: 40, concurrency: 2, warmup: 0s}
-  - {name: long, mode: rate, dialect: http, path: /x, rate: 50/s, duration: 10m, warmup: 0s}
-"""
 OLD, MIDDLE, NEW = "20261121-100000-smoke-aaaa", "20261121-110000-smoke-bbbb", "20261121-12-cccc"
 
 
-@pytest.fixture(scope="module")
-def far() -> Iterator[Far]:
-    with Far("exact", delay=0.002, size=10) as far:
-        yield far
-
-
 @pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def profile_of(folder: Path, far: Far, environment: str = "development") -> Profile:
-    path = folder / "dev.yaml"
-    path.write_text(PROFILE.replace("PORT", str(far.port)).replace("ENVIRONMENT", environment))
-    return load_file(path)
 
 
 @pytest.fixture
 def profile(tmp_path: Path, far: Far) -> Profile:
-    return profile_of(tmp_path, far)
+    return profile_of(tmp_path, far, SMOKE, LONG)
 
 
 @pytest.fixture
-def runs(state: Path) -> list[str]:
+def runs() -> list[str]:
     """Three stored runs of one test and one of another profile; the oldest is the baseline."""
     for number, run_id in enumerate((OLD, MIDDLE, NEW)):
         run = sample_run(run_id=run_id, errors=run_id == MIDDLE, seed=number)
@@ -70,39 +50,6 @@ def runs(state: Path) -> list[str]:
     store.save(replace(sample_run(run_id="20261121-130000-other-dddd"), profile="elsewhere"))
     store.set_baseline(OLD)
     return [OLD, MIDDLE, NEW]
-
-
-def console(profile: Profile, **more: Any) -> ConsoleApp:
-    return ConsoleApp(profile, source=replay([]), **more)
-
-
-def shows(app: ConsoleApp, *words: str) -> Callable[[], bool]:
-    return lambda: all(word in screen_text(app) for word in words)
-
-
-def screen_of(app: ConsoleApp) -> LoadScreen:
-    screen = next(s for s in app.screen_stack if isinstance(s, LoadScreen))
-    assert isinstance(screen, LoadScreen)
-    return screen
-
-
-async def opened(pilot: Pilot[Any], app: ConsoleApp) -> LoadScreen:
-    await pilot.press("3")
-    await wait_for(pilot, shows(app, "smoke", "throughput"))
-    await wait_for(pilot, lambda: screen_of(app).setup.checked is not None)
-    return screen_of(app)
-
-
-async def at_runs(pilot: Pilot[Any], app: ConsoleApp) -> LoadScreen:
-    screen = await opened(pilot, app)
-    await wait_for(pilot, lambda: len(screen.setup.runs.rows) == 3)
-    await pilot.press("tab", "tab")
-    await wait_for(pilot, lambda: screen.setup.pane == "runs")
-    return screen
-
-
-def footer(app: ConsoleApp) -> set[str]:
-    return {action.id for action in app.screen.query_one(Footer).actions()}
 
 
 async def test_a_test_is_chosen_changed_started_and_watched(profile: Profile) -> None:
@@ -284,6 +231,47 @@ async def test_stored_runs_are_listed_and_opened(profile: Profile, runs: list[st
         await wait_for(pilot, shows(app, "smoke", "p95"))
 
 
+async def test_escape_goes_from_a_stored_run_back_to_where_it_was_opened(
+    profile: Profile, runs: list[str]
+) -> None:
+    app = console(profile)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await at_runs(pilot, app)
+        await wait_for(pilot, shows(app, "enter opens"))
+        await pilot.press("down", "enter")
+        await wait_for(pilot, lambda: screen.shows_run)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: not screen.shows_run and screen.setup.pane == "runs")
+        assert screen.setup.runs.cursor == MIDDLE
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: screen.setup.pane == "tests")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.current_mode == "servers")
+
+
+async def test_the_newest_run_is_in_sight_unless_somebody_is_in_the_list(
+    profile: Profile, runs: list[str]
+) -> None:
+    app = console(profile)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, app)
+        await wait_for(pilot, lambda: screen.setup.runs.cursor == NEW)
+        for number in range(8):
+            run = sample_run(run_id=f"20261122-10000{number}-smoke-ffff")
+            store.save(replace(run, at=run.at + 3600 + number))
+        screen.setup.load_runs()
+        newest = "20261122-100007-smoke-ffff"
+        await wait_for(pilot, lambda: screen.setup.runs.cursor == newest)
+        await wait_for(pilot, lambda: screen.setup.runs.scroll_offset.y == 0)
+        await pilot.press("tab", "tab", "down")
+        await wait_for(pilot, lambda: screen.setup.runs.cursor != newest)
+        at = screen.setup.runs.cursor
+        store.save(replace(sample_run(run_id="20261123-100000-smoke-ffff"), at=run.at + 9000))
+        screen.setup.load_runs()
+        await wait_for(pilot, lambda: len(screen.setup.runs.rows) == 12)
+        assert screen.setup.runs.cursor == at
+
+
 async def test_the_report_and_the_baseline(profile: Profile, runs: list[str]) -> None:
     app = console(profile)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -376,6 +364,9 @@ async def test_commands_name_a_test_or_a_run(profile: Profile, runs: list[str]) 
         screen = await opened(pilot, app)
         await wait_for(pilot, lambda: len(screen.setup.runs.rows) == 3)
         await pilot.press("colon", *"baseline 20261121-11", "enter")
+        await wait_for(pilot, shows(app, "Hold later runs of smoke against one that failed?"))
+        assert MIDDLE not in screen.setup.baselines
+        await pilot.press("y")
         await wait_for(pilot, lambda: MIDDLE in screen.setup.baselines)
         await pilot.press("colon", *"report nothing", "enter")
         await wait_for(pilot, shows(app, "there is no stored run nothing"))
@@ -425,7 +416,7 @@ async def test_a_run_that_cannot_be_read_is_said_so(profile: Profile, runs: list
 
 
 async def test_production_is_loaded_only_after_its_name(tmp_path: Path, far: Far) -> None:
-    app = console(profile_of(tmp_path, far, "production"))
+    app = console(profile_of(tmp_path, far, SMOKE, environment="production"))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await opened(pilot, app)
         await pilot.press("S")
@@ -439,22 +430,31 @@ async def test_production_is_loaded_only_after_its_name(tmp_path: Path, far: Far
 
 
 @pytest.mark.parametrize("ascii", [False, True], ids=["unicode", "ascii"])
-@pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 60), (120, 40), (20, 5)], ids=str)
-async def test_the_set_up_fits_every_size(
-    size: tuple[int, int], ascii: bool, profile: Profile, runs: list[str]
-) -> None:
+async def test_the_set_up_fits_every_size(ascii: bool, profile: Profile, runs: list[str]) -> None:
     app = console(profile, ascii=ascii)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3")
         await wait_for(pilot, lambda: app.current_mode == "load")
         screen = screen_of(app)
-        for pane in ("tests", "form", "runs", "tests"):
-            await wait_for(pilot, lambda pane=pane: screen.setup.pane == pane)
-            text = screen_text(app)
-            assert max(map(len, text.splitlines())) <= size[0]
-            assert text.isascii() or not ascii
-            await pilot.press("tab")
-        if size[0] >= 40:
-            await pilot.press("tab")
-            await wait_for(pilot, lambda: NEW in screen.setup.summaries)
-            assert "passed" in screen_text(app)
+        await wait_for(pilot, lambda: NEW in screen.setup.summaries)
+        for size in ((80, 24), (40, 12), (200, 60), (120, 40), (20, 5)):
+            await pilot.resize_terminal(*size)
+            for pane in ("tests", "form", "runs"):
+                await wait_for(pilot, lambda pane=pane: screen.setup.pane == pane)
+                lines = screen_text(app).splitlines()
+                assert (len(lines), max(map(len, lines)) <= size[0]) == (size[1], True)
+                assert "\n".join(lines).isascii() or not ascii
+                if pane == "runs" and size[0] >= 40:
+                    assert "passed" in "\n".join(lines)
+                await pilot.press("tab")
+
+
+async def test_read_only_keeps_the_baselines_as_they_are(profile: Profile, runs: list[str]) -> None:
+    app = console(profile, read_only=True)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await at_runs(pilot, app)
+        assert "load.compare" in footer(app)
+        assert "load.baseline" not in footer(app)
+        await pilot.press("b")
+        await wait_for(pilot, shows(app, "baseline is refused"))
+        assert screen.setup.baselines == {OLD}

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
+from textual.containers import VerticalScroll
 
 from opsconsole.actions import ACTIONS, get
 from opsconsole.fleet import Identity, ServerState, Snapshot
+from opsconsole.host import Disk, Process
 from opsconsole.profile import Profile, Server
 from opsconsole.tui.app import ConsoleApp
+from opsconsole.tui.screens.help import HelpScreen
+from opsconsole.tui.screens.host import HostScreen
 from opsconsole.tui.widgets.table import Table
 from tests.tui.fleet import fleet, local_profile, recording, replay
-from tests.tui.render import screen_text, wait_for
+from tests.tui.render import screen_lines, screen_text, wait_for
 
 EVIL = "\x1b]52;c;eA==\x07[/x][@click=app.quit]x[/]\u202e[$primary] [on red]"
 SIZES = [(80, 24), (40, 12), (200, 60), (160, 45), (20, 5)]
@@ -115,6 +120,72 @@ async def test_help_and_palette_list_what_the_registry_lists() -> None:
         offered = [command.help for command in app.get_system_commands(app.screen_stack[-2])]
     assert get("server.stop").help in offered
     assert {action.help for action in ACTIONS} >= set(offered)
+
+
+async def test_words_beside_a_key_are_wrapped_in_their_own_column() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await wait_for(pilot, shows(app, "Keys and commands", "esc close"))
+        assert isinstance(app.screen, HelpScreen)
+        lines = str(app.screen.body).splitlines()
+        assert max(map(len, lines)) <= app.screen.text_width
+        (at,) = (i for i, line in enumerate(lines) if ":mouse" in line)
+        column = lines[at].index("Give the mouse")
+        assert lines[at + 1][:column].strip() == ""
+        assert lines[at + 1].strip().endswith("selecting, or take it back")
+        await wait_for(pilot, shows(app, *(line.strip() for line in lines[5:9])))
+
+
+async def test_a_scroll_bar_in_ascii_is_no_text_and_needs_no_colour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = console(ascii=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await wait_for(pilot, shows(app, "Keys and commands", "#", ":"))
+        bar = app.screen.query_one(VerticalScroll).vertical_scrollbar.region
+        drawn = "".join(line[bar.x] for line in screen_lines(app, strip=False)[bar.y : bar.bottom])
+        assert set(drawn) == {"#", ":"}
+        assert drawn == drawn.strip(":") + drawn.lstrip("#")  # it is at the top
+        await pilot.press("end")
+        await wait_for(pilot, lambda: screen_lines(app, strip=False)[bar.bottom - 1][bar.x] == "#")
+
+
+async def test_every_scope_of_the_registry_is_in_the_help() -> None:
+    app = console()
+    async with app.run_test(size=(120, 50)) as pilot:
+        await pilot.press("question_mark")
+        await wait_for(pilot, shows(app, "Keys and commands"))
+        assert isinstance(app.screen, HelpScreen)
+        text = str(app.screen.body)
+    assert all(action.help in text for action in ACTIONS)
+    assert "\nLoad\n" in text
+
+
+async def test_the_daemons_of_this_machine_are_seen_at_80_by_24() -> None:
+    app = console()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await wait_for(pilot, lambda: isinstance(app.screen, HostScreen))
+        screen = app.screen
+        assert isinstance(screen, HostScreen)
+        await wait_for(pilot, lambda: screen.sample is not None)
+        assert screen.sample is not None
+        processes = tuple(
+            Process(pid=900 + i, name=f"server-{i}", cpu_cores=0.5, resident_bytes=2**28, threads=4)
+            for i in range(2)
+        )
+        disks = tuple(Disk(f"/data{i}", 100, 100 - i) for i in range(6))
+        sample = structs.replace(screen.sample, processes=processes, disks=disks, cores=(0.5,) * 16)
+
+        def taken() -> bool:
+            screen._take(sample)  # again: the machine itself is read once a second
+            return shows(app, "DAEMON", "server-0", "server-1", "/data5")()
+
+        await wait_for(pilot, taken)
+        assert "/data1" not in screen_text(app)  # the fullest only
 
 
 async def test_production_is_loud_and_read_only_until_its_name_is_typed() -> None:
@@ -219,3 +290,13 @@ async def test_what_is_ticked_is_told_without_colour(monkeypatch: pytest.MonkeyP
         marks = [s for strip in strips for s in strip if s.text == "X" and s.style]
         seen = [s for s in marks if s.style is not None and s.style.color != s.style.bgcolor]
         assert (len(seen), len(marks)) == (1, 5)  # the embedded engine of five sides
+
+
+async def test_the_palette_has_no_question_marks_in_ascii() -> None:
+    app = console(ascii=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+p")
+        await wait_for(pilot, lambda: "Search for commands" in screen_text(app))
+        assert screen_text(app).isascii()
+        assert "?" not in screen_text(app).split("Search for commands")[0]
+        assert "???" not in screen_text(app)

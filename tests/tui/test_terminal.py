@@ -41,7 +41,7 @@ class Terminal:
         self.slave = slave
         self.output = b""
 
-    def read_until(self, wanted: bytes, seconds: float = 20) -> None:
+    def read_until(self, wanted: bytes, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while wanted not in self.output:
             left = deadline - time.monotonic()
@@ -50,7 +50,7 @@ class Terminal:
                 with contextlib.suppress(OSError):
                     self.output += os.read(self.master, 65536)
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         deadline = time.monotonic() + seconds
         while (code := self.process.poll()) is None:
             assert time.monotonic() < deadline, "the console does not end"
@@ -121,7 +121,12 @@ def test_what_native_code_writes_on_fd_2_does_not_reach_the_screen(
         "import os, sys, threading\n"
         "from opsconsole.profile import load\n"
         "from opsconsole.tui import run\n"
-        "threading.Timer(1.5, lambda: os.write(2, b'NATIVE-NOISE')).start()\n"
+        "from time import sleep\n"
+        "here = os.fstat(2).st_rdev\n"
+        "def noise():\n"
+        "    while os.fstat(2).st_rdev == here: sleep(0.01)\n"
+        "    os.write(2, b'NATIVE-NOISE')\n"
+        "threading.Thread(target=noise, daemon=True).start()\n"
         f"sys.exit(run(load({profile!r})))\n"
     )
     terminal = Terminal(code=code)
@@ -165,6 +170,23 @@ def test_a_terminal_that_is_gone_costs_no_traceback(tmp_path: Path) -> None:
     os.close(master)
     process.communicate(timeout=20)
     assert said.read_text() == "nothing"
+
+
+def test_a_terminal_that_is_gone_ends_a_console_that_gets_no_signal(
+    profile: str, own_folders: Path
+) -> None:
+    opened = Terminal("-p", profile)  # no session leader's terminal: nobody sends SIGHUP
+    try:
+        opened.read_until(b"down")
+        os.close(opened.slave)
+        os.close(opened.master)
+        assert opened.process.wait(20) == 129
+    finally:
+        if opened.process.poll() is None:
+            opened.process.kill()
+            opened.process.wait()
+    said = own_folders / "xdg_state_home" / "opsconsole" / "stderr.log"
+    assert "Traceback" not in said.read_text()
 
 
 def test_a_crash_restores_the_terminal_and_tells_no_secrets(

@@ -13,6 +13,17 @@ from opsconsole.daemon.group import environ_of
 from opsconsole.profile import Profile, Server, load_file
 from tests.net import free_port
 
+BRIEF = """
+from msgspec.structs import replace
+from opsconsole.cli import main
+from opsconsole.tuning import steps
+steps._REPETITIONS = steps._MOST_REPETITIONS = steps._CACHED = TIMES
+for name, each in steps.PRESETS.items():
+    steps.PRESETS[name] = replace(each, requests=min(each.requests, 40))
+main()
+"""
+"""``opsconsole`` whose presets measure seldom and little."""
+
 LIGHT = ("--documents", "2", "--document-tokens", "10")
 
 
@@ -40,19 +51,25 @@ class Bed:
         """Of the daemon; the test's own state folder must be in the environment."""
         return folder_of(self.profile, self.server)
 
-    def tune(self, *argv: str, **env: str) -> subprocess.Popen[str]:
-        """``opsconsole tune``, under way."""
+    def tune(self, *argv: str, code: str = "", **env: str) -> subprocess.Popen[str]:
+        """``opsconsole tune``, under way; ``code``: another program that does it."""
+        program = ("-c", code) if code else ("-m", "opsconsole")
         return subprocess.Popen(
-            [sys.executable, "-m", "opsconsole", "-p", str(self.path), "tune", *argv],
+            [sys.executable, *program, "-p", str(self.path), "tune", *argv],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **self.env, **env},
         )  # fmt: skip
 
-    def __call__(self, *argv: str, code: int, **env: str) -> str:
-        """``opsconsole tune`` to its end, with this exit code; what it said."""
-        process = self.tune(*argv, **env)
-        out, err = process.communicate(timeout=100)
-        assert process.returncode == code, out + err
+    def __call__(self, *argv: str, code: int | tuple[int, ...], brief: int = 0,
+                 **env: str) -> str:  # fmt: skip
+        """``opsconsole tune`` to its end, with this exit code; what it said.
+
+        ``brief``: a preset measures so often, and 40 requests at most.
+        """
+        program = BRIEF.replace("TIMES", str(brief)) if brief else ""
+        process = self.tune(*argv, code=program, **env)
+        out, err = process.communicate(timeout=200)
+        assert process.returncode in ((code,) if isinstance(code, int) else code), out + err
         return out + err
 
     def opsconsole(self, *argv: str) -> subprocess.CompletedProcess[str]:

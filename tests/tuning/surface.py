@@ -38,7 +38,7 @@ def trial(
     number: int, settings: Settings, rate: float, p95: float | None, round_: int = 1
 ) -> Trial:
     """A measured trial."""
-    return Trial(number=number, round=1, settings=settings, state="measured",
+    return Trial(number=number, round=round_, settings=settings, state="measured",
                  figures=figures(rate, p95))  # fmt: skip
 
 

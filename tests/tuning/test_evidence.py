@@ -8,10 +8,10 @@ import random
 import pytest
 
 from opsconsole.load.records import Client
+from opsconsole.tuning.conditions import improved, rejections, stable, wait
 from opsconsole.tuning.evidence import change_of, evidence_of, figures_of
-from opsconsole.tuning.records import Change, Evidence, Step
-from opsconsole.tuning.report import evidence_lines, plain, scatter
-from opsconsole.tuning.steps import _queue, improved, stable
+from opsconsole.tuning.records import Change, Evidence, Recommendation, Report, Step
+from opsconsole.tuning.report import evidence_lines, plain, recommendation, scatter
 from opsconsole.tuning.sweep import recommend, unsound
 from tests.tuning.surface import figures, result, trial
 
@@ -62,6 +62,18 @@ def test_what_breaks_the_limit_is_not_recommended() -> None:
     assert not recommend(evidence, "latency", None).settings
 
 
+@pytest.mark.parametrize(("limit", "is_told"), [(0.5, True), (0.9, False), (None, False)])
+def test_that_no_trial_kept_the_limit_is_said(limit: float | None, is_told: bool) -> None:
+    report = Report(
+        profile="p", server="s", at=0.0, seconds=60.0, load="c", goal="throughput",
+        limit=limit, was={},
+        trials=(trial(1, {}, 10.0, 1.2), trial(2, {"DTYPE": "int8"}, 9.0, 0.8)),
+        recommendation=Recommendation(settings={}, why="no difference is proved"),
+    )  # fmt: skip
+    said = " ".join(recommendation(report).split())
+    assert ("none of the trials kept p95 <= 500ms: the lowest was 800ms" in said) is is_told
+
+
 def test_where_the_limit_is_broken_already_what_comes_nearer_wins() -> None:
     before = [(r := result(20, 0.9), figures_of([r])) for _ in range(3)]
     after = [(r := result(20 + n / 10, 0.6 + n / 100), figures_of([r])) for n in range(3)]
@@ -94,13 +106,13 @@ def test_conditions_have_three_answers(
 
 
 def test_rejections_and_waits_are_judged() -> None:
-    def evidence(before: int, after: int) -> Evidence:
-        old = figures(10, 0.4, 1000, rejected=before, failed=before)
+    def evidence(before: int, after: int, p95: float = 0.2) -> Evidence:
+        old = figures(10, p95, 1000, rejected=before, failed=before)
         new = figures(10, 0.4, 1000, rejected=after, failed=after)
         return Evidence(settings={}, repetitions=1, before=old, after=new, changes=(), test="")
 
     def verdict(before: int, after: int, limit: float | None) -> bool | None:
-        conditions = _queue(None, evidence(before, after), limit)  # type: ignore[arg-type]
+        conditions = (rejections(evidence(before, after)), wait(evidence(before, after), limit))
         return Step(name="q", settings={}, conditions=conditions).passed
 
     assert verdict(100, 10, 0.5) is True
@@ -108,6 +120,10 @@ def test_rejections_and_waits_are_judged() -> None:
     assert verdict(0, 0, 0.5) is None
     assert verdict(100, 10, 0.3) is False
     assert verdict(100, 10, None) is None
+    # The limit was broken as it was: that is not the queue's doing.
+    broken = wait(evidence(100, 10, p95=0.5), 0.3)
+    assert broken.passed is None
+    assert "500ms before" in broken.observed
 
 
 def test_a_generator_that_waited_for_a_core_is_noise_but_one_that_failed_is_none() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole import daemon
+from opsconsole.daemon.leftovers import tuning_journal
 from opsconsole.daemon.states import DaemonState
 from opsconsole.errors import OpsError
 from opsconsole.tuning import Event, Request, Trial, Tuning, left_behind, restore
@@ -37,19 +38,20 @@ def test_one_that_ran_runs_again_with_what_it_had(
     monkeypatch.setenv("BATCH_SIZE", "8")  # as in `BATCH_SIZE=8 opsconsole start`
     before = daemon.start(bed.profile, bed.server)
     monkeypatch.delenv("BATCH_SIZE")
-    monkeypatch.setenv("DTYPE", "float32")  # in the shell of whoever tunes
+    for name, value in (("DTYPE", "float32"), ("OMP_NUM_THREADS", "1")):
+        monkeypatch.setenv(name, value)  # in the shell of whoever tunes
     environ, spec = bed.environ(before.pid), bed.folder.read_spec()
-    found, inherited = look(bed.profile, bed.server)
+    found, started = look(bed.profile, bed.server)
     assert found.running
-    assert found.inherited["BATCH_SIZE"] == "8"
+    assert found.environ["BATCH_SIZE"] == "8"
     write_journal(bed.folder, found)
     assert left_behind(bed.profile, bed.server)
 
-    assert "running again" in put_back(bed.profile, bed.server, found, inherited)
+    assert "running again" in put_back(bed.profile, bed.server, found, started)
     after = daemon.status(bed.profile, bed.server)
     assert after.ready
     assert after.pid != before.pid
-    assert bed.environ(after.pid) == environ | {b"DTYPE": b""}  # empty is unset
+    assert bed.environ(after.pid) == environ
     assert bed.folder.read_spec() == spec
     assert not left_behind(bed.profile, bed.server)
 
@@ -59,9 +61,9 @@ def test_one_that_was_stopped_is_stopped_again(bed: Bed) -> None:
     daemon.start(bed.profile, bed.server)
     daemon.stop(bed.profile, bed.server)
     state = Path(bed.folder.state).read_bytes()
-    found, environ = look(bed.profile, bed.server)
+    found, started = look(bed.profile, bed.server)
     daemon.start(bed.profile, bed.server)
-    assert "stopped again" in put_back(bed.profile, bed.server, found, environ)
+    assert "stopped again" in put_back(bed.profile, bed.server, found, started)
     assert daemon.status(bed.profile, bed.server).state is DaemonState.STOPPED
     assert Path(bed.folder.state).read_bytes() == state
 
@@ -71,12 +73,14 @@ def test_a_signal_ends_it_and_puts_everything_back(bed: Bed, number: int) -> Non
     running = number == signal.SIGTERM
     before = daemon.start(bed.profile, bed.server) if running else None
     spec = bed.folder.read_spec() if running else None
-    process = bed.tune("--only", "BATCH_SIZE", "--budget", "90s", *LIGHT)
-    until("a trial", lambda: on_trial(bed), 60)
+    process = bed.tune("--only", "BATCH_SIZE", "--budget", "4m", *LIGHT)
+    until("a trial", lambda: on_trial(bed), 120)
+    process.send_signal(signal.SIGTSTP)  # Ctrl-Z: it must not stay on trial
     process.send_signal(number)
     process.send_signal(number)  # an impatient one
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
+    assert "not suspended: the daemon is on trial" in err
     assert "STOPPED: interrupted" in out
     after = daemon.status(bed.profile, bed.server)
     if before is not None:
@@ -91,30 +95,63 @@ def test_a_signal_ends_it_and_puts_everything_back(bed: Bed, number: int) -> Non
     assert (last["action"], last["target"], last["outcome"]) == ("server.tune", "local", "stopped")
 
 
-def test_after_a_kill_the_journal_tells_what_was_there(bed: Bed) -> None:
+def test_after_a_kill_the_journal_tells_what_was_there(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = {"OMP_NUM_THREADS": "1", "HF_TOKEN": "hf-of-the-shell"}
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
     before = daemon.start(bed.profile, bed.server)
+    for name in shell:
+        monkeypatch.delenv(name)
     environ, spec = bed.environ(before.pid), bed.folder.read_spec()
-    process = bed.tune("--only", "BATCH_SIZE", "--budget", "90s", *LIGHT)
-    until("a trial", lambda: on_trial(bed), 60)
+    process = bed.tune("--only", "BATCH_SIZE", "--budget", "4m", *LIGHT)
+    until("a trial", lambda: on_trial(bed), 120)
     assert "another tuning is at work" in bed("--restore", "local", code=2)
     assert f"process {process.pid}" in bed(code=2)
-    assert "killed" not in bed.opsconsole("status", "local").stdout
+    told = bed.opsconsole("status", "local")
+    at_work = f"a tuning is at work: process {process.pid}"
+    assert at_work in told.stdout
+    assert "killed" not in told.stdout
+    assert told.returncode != 0
+    (found,) = json.loads(bed.opsconsole("status", "--json", "local").stdout)
+    assert found["at_work"] == at_work
+    assert at_work in bed.opsconsole("--check").stdout
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert left_behind(bed.profile, bed.server)
     until("the trial's server is ready", lambda: daemon.status(bed.profile, bed.server).ready, 60)
     for verb in ("status", "start"):
         assert f"a tuning was killed: {RESTORE}" in bed.opsconsole(verb, "local").stdout, verb
     assert bed.opsconsole("status", "local").returncode == 1
     assert RESTORE in bed.opsconsole("--check").stdout
+    journal = Path(tuning_journal(bed.folder))
+    assert "hf-of-the-shell" not in journal.read_text()
+    assert journal.stat().st_mode & 0o077 == 0
 
-    assert "running again as before" in bed("--restore", "local", code=0, BATCH_SIZE="4")
+    said = bed("--restore", "local", code=0, BATCH_SIZE="4")
+    assert "running again as before" in said
+    assert "without" not in said  # the trial's server had the secret
     after = daemon.status(bed.profile, bed.server)
     assert after.ready
     assert bed.folder.read_spec() == spec
-    assert bed.environ(after.pid) == environ | {b"BATCH_SIZE": b""}
+    assert bed.environ(after.pid) == environ
     assert "killed" not in bed.opsconsole("status", "local").stdout
     assert "no tuning left anything" in bed("--restore", "local", code=0)
+
+
+def test_a_secret_that_is_nowhere_any_more_is_named(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf-of-the-shell")
+    daemon.start(bed.profile, bed.server)
+    monkeypatch.delenv("HF_TOKEN")
+    found, _ = look(bed.profile, bed.server)
+    with hold(bed.profile, bed.server):
+        write_journal(bed.folder, found)
+    daemon.stop(bed.profile, bed.server)
+    assert "but without HF_TOKEN" in (restore(bed.profile, bed.server) or "")
+    assert daemon.status(bed.profile, bed.server).ready
 
 
 def test_what_an_operator_decides_after_a_kill_holds(bed: Bed) -> None:
@@ -148,7 +185,7 @@ def test_the_next_tuning_puts_it_back_too(bed: Bed) -> None:
     with hold(bed.profile, bed.server):
         write_journal(bed.folder, found)
     daemon.start(bed.profile, bed.server)
-    out = bed("--preset", "cache", "--budget", "30s", *LIGHT, code=0)
+    out = bed("--preset", "cache", "--budget", "4m", *LIGHT, code=(0, 3), brief=1)
     assert "an earlier tuning was killed" in out
     assert daemon.status(bed.profile, bed.server).state is DaemonState.STOPPED
 
@@ -192,7 +229,7 @@ def test_a_server_that_fails_is_not_tuned(bed: Bed, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_server_that_dies_under_load_is_a_failure_with_its_reason(bed: Bed) -> None:
-    process = bed.tune(*LIGHT, "--budget", "90s")
+    process = bed.tune(*LIGHT, "--budget", "4m")
     pid = until("a server", lambda: daemon.status(bed.profile, bed.server).pid, 60)
     until("it is ready", lambda: daemon.status(bed.profile, bed.server).ready, 60)
     os.kill(pid, signal.SIGKILL)

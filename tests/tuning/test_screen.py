@@ -17,7 +17,7 @@ from tests.tuning.bed import Bed
 
 pytestmark = pytest.mark.timeout(240)
 LIGHT = Request(
-    budget=90.0, only=("BATCH_SIZE",),
+    budget=240.0, only=("BATCH_SIZE",),
     work=Work(documents=Lengths("fixed", 2), document_tokens=Lengths("fixed", 10)),
 )  # fmt: skip
 
@@ -27,7 +27,9 @@ def fits(app: App[object], width: int) -> bool:
 
 
 @pytest.mark.parametrize("ascii", [False, True], ids=["unicode", "ascii"])
-async def test_escape_stops_it_and_puts_back_what_was_there(bed: Bed, ascii: bool) -> None:
+async def test_escape_asks_then_stops_it_and_puts_back_what_was_there(
+    bed: Bed, ascii: bool
+) -> None:
     app = ConsoleApp(bed.profile, ascii=ascii)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = TuneScreen(bed.server, LIGHT)
@@ -37,7 +39,14 @@ async def test_escape_stops_it_and_puts_back_what_was_there(bed: Bed, ascii: boo
         await wait_for(pilot, lambda: "as it was" in screen_text(app))
         assert fits(app, 80)
         assert screen_text(app).isascii() or not ascii
-        await pilot.press("escape", "X")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: "Stop tuning" in screen_text(app))
+        await pilot.press("n")
+        await wait_for(pilot, lambda: app.screen is screen)
+        assert screen.under_way
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: "Stop tuning" in screen_text(app))
+        await pilot.press("y", "X")
         await wait_for(pilot, lambda: not screen.under_way, "the end", seconds=90)
         assert screen.report is not None
         assert screen.report.stopped == "by the operator"

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.errors import UsageError
-from opsconsole.tuning.frontier import beats, challenger, combined, frontier, promoted, ranked
+from opsconsole.tuning.frontier import (
+    beats,
+    challenger,
+    combined,
+    contenders,
+    frontier,
+    promoted,
+    ranked,
+)
 from opsconsole.tuning.ladder import FEWEST_REPETITIONS, SHORTEST, plan_confirmation, plan_ladder
 from opsconsole.tuning.records import Trial
 from opsconsole.tuning.space import candidates, default_values, effective, read_values
@@ -123,6 +131,14 @@ def test_the_limit_goes_before_throughput() -> None:
     assert challenger([fast, slow], "latency", None) is slow
     failed = Trial(number=3, round=1, settings={"DTYPE": "int8"}, state="failed", reason="no")
     assert challenger([failed], "throughput", None) is None
+
+
+def test_who_was_dropped_early_is_not_held_against_who_was_measured_longer() -> None:
+    lucky, dropped = trial(2, {"BATCH_SIZE": "8"}, 99.0, 0.1), trial(3, {}, 5.0, 1.0)
+    last = [trial(4, {}, 9.0, 0.5, 2), trial(5, {"DTYPE": "int8"}, 10.0, 0.5, 2)]
+    assert contenders([lucky, dropped, *last]) == last
+    # A round that never came to what was there says nothing against it.
+    assert contenders([lucky, dropped, last[1]]) == [lucky, dropped]
 
 
 def test_of_equals_the_one_that_changes_less() -> None:

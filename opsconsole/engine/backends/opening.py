@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
 import torch
 
 from opsconsole.engine.agreement import LEAST_AGREEMENT, agreement_of, sample_scores
+from opsconsole.engine.alone import alone
 from opsconsole.engine.architecture import Architecture, EncoderShape
 from opsconsole.engine.backends.attention import attention_for
 from opsconsole.engine.backends.base import BATCH_OVERHEAD, MOST_ROWS
@@ -82,24 +84,25 @@ def open_torch(
         backend = build(asked, _first_kernels(device, asked, shape))
         return Opened(backend, _tuning(settings, device, None, threads, backend), None)
 
-    found = _measure(weights, shape, device, asked)
-    if threads >= 4 and settings.threads is None:
-        threads = fewer_threads(weights, shape, asked, found.kernels, threads)
+    reduced = _reduced(device) if settings.dtype == "auto" else None
+    faster = None
+    with alone():
+        found = _measure(weights, shape, device, asked)
+        if threads >= 4 and settings.threads is None:
+            threads = fewer_threads(weights, shape, asked, found.kernels, threads)
+        if reduced is not None:
+            with contextlib.suppress(NotHere):  # nobody asked for it
+                faster = _measure(weights, shape, device, reduced)
     backend, agreement = build(asked, found.kernels), None
     if asked != "float32":
         agreement = judge(backend)
-    elif settings.dtype == "auto" and (reduced := _reduced(device)) is not None:
-        try:
-            faster = _measure(weights, shape, device, reduced)
-        except NotHere:
-            faster = found  # nobody asked for it
-        if faster.best > WORTH_IT * found.best:
-            candidate = build(reduced, faster.kernels)
-            agreement = judge(candidate)
-            if agreement.kendall_tau >= LEAST_AGREEMENT:
-                backend, found = candidate, faster
-            else:
-                agreement = None
+    elif reduced is not None and faster is not None and faster.best > WORTH_IT * found.best:
+        candidate = build(reduced, faster.kernels)
+        agreement = judge(candidate)
+        if agreement.kendall_tau >= LEAST_AGREEMENT:
+            backend, found = candidate, faster
+        else:
+            agreement = None
     backend.capture()
     return Opened(backend, _tuning(settings, device, found, threads, backend), agreement)
 

@@ -89,6 +89,7 @@ class _Metrics(Struct):
     successful_requests: float | None = None
     failed_requests: float | None = None
     rejected_requests: float | None = None
+    rejected_by_reason: dict[str, float] | None = None
     pairs: float | None = None
     tokens: _Tokens = msgspec.field(default_factory=_Tokens)
     latency: _Latency = msgspec.field(default_factory=_Latency)
@@ -136,6 +137,7 @@ async def read_counters(client: Client) -> Counters:
         succeeded=metrics.successful_requests,
         failed=metrics.failed_requests,
         rejected=metrics.rejected_requests,
+        rejected_by_reason=metrics.rejected_by_reason,
         pairs=metrics.pairs,
         tokens_real=metrics.tokens.real,
         tokens_padded=metrics.tokens.padded,

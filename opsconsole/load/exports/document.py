@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from opsconsole.load.histogram import Histogram, lower_of
+from opsconsole.load.measured import observed
 from opsconsole.load.records import Client, Run, Tick, Totals
+from opsconsole.load.remarks import remarks
 from opsconsole.load.summary import (
     PERCENTS,
     failed,
-    measure,
     percent_name,
     success,
     summarize,
@@ -42,7 +43,7 @@ def as_json(run: Run) -> str:
                 **msgspec.to_builtins(judged),
                 # An invalid run neither keeps nor breaks anything.
                 "passed": None if run.invalid else judged.passed,
-                "text": measure(judged.metric, judged.observed),
+                "text": observed(judged),
             }
             for judged in run.judgements
         ],
@@ -57,12 +58,12 @@ def as_json(run: Run) -> str:
         "measured": None
         if result is None
         else {
-            **_counts(result.all(), result.seconds),
+            **_counts(result.all(), result.seconds, result.rated),
             "latency": _latencies(result.all(), result.client),
             "distribution": _buckets(result.all().response),
             "by_server": {
                 name: {
-                    **_counts(totals, result.seconds),
+                    **_counts(totals, result.seconds, result.rated),
                     "latency": _latencies(totals, Client()),
                 }
                 for name, totals in result.totals.items()
@@ -74,12 +75,13 @@ def as_json(run: Run) -> str:
                 "name": one.phase.name,
                 "measured": one.phase.measured,
                 "phase": one.phase,
-                **_counts(one.all(), one.seconds),
+                **_counts(one.all(), one.seconds, one.rated),
                 "latency": _latencies(one.all(), one.client),
                 "client": _client(one.client),
             }
             for one in run.phases
         ],
+        "remarks": remarks(run),
         "examples": run.examples,
         "ticks": [_tick(tick) for tick in run.ticks],
     }
@@ -97,16 +99,18 @@ def _finite(tree: Any) -> Any:
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
-def _counts(totals: Totals, seconds: float) -> dict[str, Any]:
+def _counts(totals: Totals, seconds: float, rated: float) -> dict[str, Any]:
     return {
         "seconds": seconds,
+        "rate_seconds": rated,
         "sent": totals.sent,
         "ended": totals.ended,
         "good": totals.good,
+        "checked": totals.checked,
         "failed": failed(totals),
         "success_rate": success(totals),
-        "goodput": totals.rates(seconds).good,
-        "throughput": totals.rates(seconds).answered,
+        "goodput": totals.rates(rated).good,
+        "throughput": totals.rates(rated).answered,
         "pairs": totals.pairs,
         "bytes_out": totals.bytes_out,
         "bytes_in": totals.bytes_in,
@@ -151,6 +155,10 @@ def _client(client: Client) -> dict[str, Any]:
         "retried": client.retried,
         "in_flight": client.in_flight,
         "cpu": client.cpu,
+        "busy": client.busy,
+        "wanted": client.wanted,
+        "stalled": client.stalled,
+        "beats_p99": client.beats.percentile(99),
         "late_p99": client.late.percentile(99),
         "failures": client.failures,
     }
@@ -161,7 +169,7 @@ def _tick(tick: Tick) -> dict[str, Any]:
     return {
         "at": tick.at,
         "phase": tick.phase,
-        **_counts(totals, tick.seconds),
+        **_counts(totals, tick.seconds, tick.seconds),
         "latency": {"response": _latency(totals.response), "service": _latency(totals.service)},
         "client": _client(tick.client),
         "by_server": {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from opsconsole.load.measured import seen
 from opsconsole.load.records import Judgement, Run
-from opsconsole.load.summary import failed, nothing_held, seen, sentence, span, verdict
+from opsconsole.load.remarks import remarks
+from opsconsole.load.summary import failed, nothing_held, sentence, span, verdict
 from opsconsole.text import clean_line
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -39,6 +42,7 @@ def as_junit(run: Run) -> str:
         ("profile", run.profile),
         ("fingerprint", run.fingerprint),
         ("servers", ", ".join(facts.url for facts in run.servers.values())),
+        *_found(run),
     ):
         ElementTree.SubElement(properties, "property", name=name, value=_safe(value))
     case = _case(suite, run, "run", seconds)
@@ -79,15 +83,34 @@ def _seen(judged: Judgement) -> str:
     return f"{judged.metric} was {seen(judged)}"
 
 
+def _found(run: Run) -> Iterator[tuple[str, str]]:
+    """What a search or a stress test found: a rate a second, or clients."""
+    found = run.conclusion
+    if found is None:
+        return
+    least, most = found.interval or (None, None)
+    for name, number in (
+        ("value", found.value),
+        ("low", found.low),
+        ("high", found.high),
+        ("interval.low", least),
+        ("interval.high", most),
+    ):
+        if number is not None:
+            yield name, f"{number:.10g}"
+
+
 def _facts(run: Run) -> str:
-    result = run.measured()
-    if result is None:
-        return sentence(run)
-    totals = result.all()
-    return (
-        f"{sentence(run)}: {totals.ended} requests in {span(result.seconds)}, "
-        f"{failed(totals)} failed"
-    )
+    lines = [sentence(run), *remarks(run)]
+    if (result := run.measured()) is not None:
+        totals = result.all()
+        lines[0] += (
+            f": {totals.ended:,} request{'s' * (totals.ended != 1)} in {span(result.seconds)}, "
+            f"{failed(totals):,} failed"
+        )
+    if run.conclusion is not None:
+        lines.append(run.conclusion.text)
+    return "\n".join(lines)
 
 
 def _safe(text: str) -> str:

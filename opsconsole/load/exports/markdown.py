@@ -6,6 +6,8 @@ import re
 
 from opsconsole.load import run_tables
 from opsconsole.load.records import Run
+from opsconsole.load.remarks import remarks
+from opsconsole.load.replay_file import about
 from opsconsole.load.summary import (
     by_hand,
     failed,
@@ -31,6 +33,7 @@ def as_markdown(run: Run) -> str:
     result = run.measured()
     phases = [one.phase for one in run.phases if one.phase.measured]
     how = f", {law(phases[0])}" if len(phases) == 1 else ""
+    replay = about(run.plan.work)
     lines = [
         f"### {_ICONS[verdict(run)]} Load test {_escape(run.plan.name)}: {_escape(sentence(run))}",
         "",
@@ -49,13 +52,15 @@ def as_markdown(run: Run) -> str:
         lines += _table(Table(head=("", *judged.head[:2]), rows=tuple(marked), words=(0, 1, 2)))
     if result is not None:
         totals = result.all()
-        rate = per_second(totals.rates(result.seconds).good)
+        rate = per_second(totals.rates(result.rated).good)
         lines += [
             f"**{rate}/s good**, {totals.ended:,} requests in {span(result.seconds)}, "
             f"{share(success(totals))} good, {failed(totals):,} failed"
             + (f", {result.client.dropped:,} dropped" if result.client.dropped else ""),
             "",
         ]
+        for remark in remarks(run):
+            lines += [_escape(remark), ""]
         lines += _table(run_tables.percentiles(result, _PERCENTS))
         lines += _table(run_tables.phases(run.phases))
         lines += _table(run_tables.servers(result))
@@ -68,7 +73,7 @@ def as_markdown(run: Run) -> str:
             lines += ["<details><summary>Errors</summary>", "", *wrong, "</details>", ""]
     lines.append(
         f"<sub>{_escape(run.plan.mode + how)} · {moment(run.at)} · {_escape(run.id)} · "
-        f"plan {run.fingerprint[:8]}</sub>"
+        f"plan {run.fingerprint[:8]}{f' · {_escape(replay)}' if replay else ''}</sub>"
     )
     return "\n".join(lines) + "\n"
 

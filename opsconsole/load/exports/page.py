@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
+from opsconsole import figures
 from opsconsole.load import run_tables
 from opsconsole.load.exports import page_charts as charts
 from opsconsole.load.exports.page_charts import escaped, section
 from opsconsole.load.exports.page_style import STYLE
 from opsconsole.load.records import PhaseResult, Run, Totals
+from opsconsole.load.remarks import remarks
+from opsconsole.load.replay_file import about
 from opsconsole.load.series import points
 from opsconsole.load.summary import (
     by_hand,
@@ -51,7 +55,7 @@ def as_html(run: Run) -> str:
         _verdict(run),
     ]
     if result is not None:
-        parts += [_cards(result, totals), _thresholds(run)]
+        parts += [_found(run) or _cards(result, totals), _remarks(run), _thresholds(run)]
     parts += [charts.response(run, over), charts.rates(run, over)]
     if result is not None:
         parts += [
@@ -92,7 +96,7 @@ def _verdict(run: Run) -> str:
 
 
 def _cards(result: PhaseResult, totals: Totals) -> str:
-    rates = totals.rates(result.seconds)
+    rates = totals.rates(result.rated)
     p50, p95, p99 = totals.response.percentiles((50, 95, 99))
     cards = [
         ("good", per_second(rates.good), "/s"),
@@ -104,12 +108,58 @@ def _cards(result: PhaseResult, totals: Totals) -> str:
     ]
     if totals.pairs > totals.good and rates.pairs is not None:
         cards.insert(1, ("pairs", per_second(rates.pairs), "/s"))
+    return _drawn(cards)
+
+
+def _found(run: Run) -> str:
+    """Of a search or a stress test: what it found, between which bounds, and the figures of the
+    probe that held there. Those of all its probes together say nothing about any. Empty for any
+    other run."""
+    found = run.conclusion
+    if found is None or not (run.plan.search or run.plan.steps):
+        return ""
+
+    def unit(level: float | None) -> str:
+        one = "/s" if run.plan.search else " client" if level == 1 else " clients"
+        return "" if level is None else one
+
+    cards = [
+        ("highest that held", _level(found.value), unit(found.value)),
+        ("lowest that broke", _level(found.high), unit(found.high)),
+    ]
+    if found.interval is not None:
+        least, most = found.interval
+        if run.plan.steps:  # half a client cannot be
+            least, most = math.floor(least), math.ceil(most)
+        ends = f"{_level(least)} – {_level(most)}"
+        cards[1] = ("limit, at 90 % confidence", ends, unit(most))
+    if found.phase is not None and found.phase < len(run.phases):
+        held = run.phases[found.phase].all()
+        p50, p95, p99 = held.response.percentiles((50, 95, 99))
+        cards += [
+            (f"good of {held.ended:,} there", share(success(held)), ""),
+            ("p50 there", took(p50), ""),
+            ("p95 there", took(p95), ""),
+            ("p99 there", took(p99), ""),
+        ]
+    return _drawn(cards)
+
+
+def _level(value: float | None) -> str:
+    return figures.DASH if value is None else f"{value:,.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
+def _drawn(cards: Sequence[tuple[str, str, str]]) -> str:
     return '<div class="cards">' + "".join(
         f'<div class="card"><span>{name}</span><strong>{escaped(value)}</strong>'
         + (f"<em>{escaped(unit)}</em>" if unit else "")
         + "</div>"
         for name, value, unit in cards
     ) + "</div>"  # fmt: skip
+
+
+def _remarks(run: Run) -> str:
+    return "".join(f'<p class="note">{escaped(remark)}</p>' for remark in remarks(run))
 
 
 def _thresholds(run: Run) -> str:
@@ -144,7 +194,7 @@ def _about_servers(run: Run) -> str:
 
 def _foot(run: Run) -> str:
     facts = [f"opsconsole {run.version}" if run.version else "", run.machine]
-    facts.append(f"plan {run.fingerprint[:16]}")
+    facts += [f"plan {run.fingerprint[:16]}", about(run.plan.work)]
     return f"<footer>{escaped(' · '.join(fact for fact in facts if fact))}</footer>"
 
 

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from opsconsole.load.exports import svg
 from opsconsole.load.exports.svg import Band, Line, Mark
+from opsconsole.load.live_moments import Moment
 from opsconsole.load.records import Run, Totals
-from opsconsole.load.series import OTHERS, Point, bins, commonest, stretches
+from opsconsole.load.series import OTHERS, bins, commonest, stretches
 from opsconsole.load.summary import share, span, took
 from opsconsole.load.thinning import thin
 from opsconsole.text import clean_line
@@ -47,14 +48,14 @@ def _limits(run: Run) -> list[Mark]:
     return marks
 
 
-def _width(over: Sequence[Point]) -> float:
+def _width(over: Sequence[Moment]) -> float:
     return max((b.at - a.at for a, b in pairwise(over)), default=1.0)
 
 
 def _figures(
     title: str,
     run: Run,
-    over: Sequence[Point],
+    over: Sequence[Moment],
     lines: Sequence[Line],
     *,
     height: int,
@@ -73,9 +74,9 @@ def _figures(
     )
 
 
-def response(run: Run, over: Sequence[Point]) -> str:
-    """Percentiles over time, with the limits."""
-    if not over:
+def response(run: Run, over: Sequence[Moment]) -> str:
+    """Percentiles over time, with the limits; empty where no answer was good."""
+    if all(point.p50 is None for point in over):
         return ""
     lines = [
         Line("p99", "third", [point.p99 for point in over]),
@@ -100,7 +101,7 @@ def response(run: Run, over: Sequence[Point]) -> str:
     return section("Response time", _legend(lines) + chart, note)
 
 
-def rates(run: Run, over: Sequence[Point]) -> str:
+def rates(run: Run, over: Sequence[Moment]) -> str:
     """What ended a second."""
     if not over:
         return ""
@@ -137,7 +138,7 @@ def distribution(run: Run, totals: Totals) -> str:
     return section("Distribution of response times", chart, "good requests, log axis")
 
 
-def errors_over_time(run: Run, over: Sequence[Point]) -> str:
+def errors_over_time(run: Run, over: Sequence[Moment]) -> str:
     """Errors a second by kind; empty without any."""
     if not any(point.kinds for point in over):
         return ""
@@ -193,7 +194,7 @@ def server_side(run: Run) -> str:
     return "".join(charts)
 
 
-def generator(run: Run, over: Sequence[Point]) -> str:
+def generator(run: Run, over: Sequence[Moment]) -> str:
     """What was in flight, and how the generator fared."""
     if not over:
         return ""

@@ -10,6 +10,9 @@ from typing import NamedTuple
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 22, 30
 
+_LEAST_NAME = 8
+"""Letters of a phase's name that are worth being drawn where there is no room for more."""
+
 Label = Callable[[float], str]
 
 
@@ -237,7 +240,8 @@ def _bands(bands: Sequence[Band], across: Axis, bottom: float) -> str:
                 f'<line class="phase" x1="{_n(left)}" x2="{_n(left)}" y1="{TOP}" y2="{bottom}"/>'
             )
         room = int((right - left - 8) / 7)
-        if len(bands) > 1 and room >= 4:
+        # Of many short phases the rests of names would tell nothing.
+        if len(bands) > 1 and room >= min(len(band.text), _LEAST_NAME):
             text = band.text if len(band.text) <= room else band.text[: room - 1] + "…"
             parts.append(
                 f'<text class="phasename" x="{_n(left + 1)}" y="{TOP - 8}">{escape(text)}</text>'

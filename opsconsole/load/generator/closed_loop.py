@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 UNREACHED_WAIT = 0.02
 """Seconds a client waits after a connection that could not be made, lest it count a million
 refusals by a server that restarts."""
+AT_ONCE = 8
+"""Clients that begin before answers are read again."""
+_UNCOUNTED = 1 << 62
 
 
 def part_of(whole: int, share: int, shares: int) -> int:
@@ -24,7 +28,11 @@ def part_of(whole: int, share: int, shares: int) -> int:
 
 
 class ClosedLoop:
-    """A phase of ``concurrency`` clients."""
+    """A phase of ``concurrency`` clients.
+
+    Attributes:
+        opening: Clients begin: each opens its connection before it sends its first request.
+    """
 
     def __init__(self, course: Course, phase: Phase, recorder: Recorder, begin: int) -> None:
         sending = course.sending
@@ -33,12 +41,16 @@ class ClosedLoop:
         self._course = course
         self._think = phase.think
         self._wanted = part_of(phase.concurrency or 0, sending.share, sending.shares)
-        self._left = -1  # no limit
+        self._left = _UNCOUNTED
         if phase.requests is not None:
             # A process without clients has no requests either.
             able = min(sending.shares, max(1, phase.concurrency or 0))
             self._left = part_of(phase.requests, sending.share, able) if sending.share < able else 0
         self._active = 0
+        self.opening = False
+        self._missing = 0
+        self._before = self._left
+        self._coming: asyncio.Handle | None = None
         self._over = False
         self._paused_at = 0
         self._heir: ClosedLoop | None = None
@@ -56,16 +68,37 @@ class ClosedLoop:
         self._end_if_used_up()
 
     def _spawn(self) -> None:
-        while self._active < self._wanted and self._left and not self._over:
+        """Begin as many clients as are missing."""
+        self._missing = min(max(0, self._wanted - self._active), self._left)
+        self._before = self._left
+        if self._coming is None:
+            self._begin_some()
+
+    def _begin_some(self) -> None:
+        """Begin some clients, and the others after a look at what has come: to connect takes this
+        process a while, in which an answer would lie unread and the server be blamed for it."""
+        self._coming = None
+        # More where answers keep it busy, lest a thousand clients take a minute to begin.
+        some = max(AT_ONCE, (self._before - self._left) // 16)
+        self._before = self._left
+        self.opening = True
+        while some and self._missing and not self._over and not self._paused_at:
+            some -= 1
+            self._missing -= 1
             self._active += 1
             self._send()
+        self.opening = False
+        if self._missing and not self._over and not self._paused_at:
+            self._coming = self._sending.loop.call_soon(self._begin_some)
 
     def _send(self) -> None:
         """A client's next request, or its end."""
         if self._heir is not None:
             self._heir._send()
             return
-        if self._over or not self._left or self._active > self._wanted or self._paused_at:
+        # Those who are still to begin have a request each.
+        used_up = self._left <= self._missing
+        if self._over or used_up or self._active > self._wanted or self._paused_at:
             self._active -= 1
             self._end_if_used_up()
             return
@@ -95,7 +128,6 @@ class ClosedLoop:
         """Send nothing more."""
         if not self._over:
             self._over = True
-            self.recorder.resume(now)
             self._timer.close()
             self._course.over(now)
 
@@ -107,13 +139,13 @@ class ClosedLoop:
             self._wanted = part_of(control.concurrency, sending.share, sending.shares)
         if control.paused and not self._paused_at:
             self._paused_at = now
-            self.recorder.pause(now)
+            self._course.pause(self.recorder, now)
             self._timer.cancel()
         elif control.paused is False and self._paused_at:
             if self._end:
                 self._end += now - self._paused_at
                 self._timer.at(self._end)
             self._paused_at = 0
-            self.recorder.resume(now)
+            self._course.resume(self.recorder, now)
         if not self._paused_at:
             self._spawn()

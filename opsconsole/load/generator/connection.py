@@ -1,4 +1,4 @@
-"""One connection, one request at a time: written at once, timed, parsed, judged.
+"""One connection, one request at a time: written at once, timed, and told of when it has ended.
 
 This is the hot path. Callbacks, not futures; the time is taken before anything else is done.
 """
@@ -8,41 +8,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import socket
 import struct
-from collections.abc import Callable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Protocol, cast
 
-import httptools
-
-from opsconsole.load.generator.failures import (
-    KEPT_BODY,
-    example_of,
-    kind_of,
-    kind_of_status,
-    words_of,
-)
+from opsconsole import figures
+from opsconsole.load.generator.answer import Answer, NotHttp
+from opsconsole.load.generator.failures import kind_of, words_of
 from opsconsole.load.generator.recording import Recorder, Tally
+from opsconsole.load.generator.stale import FOREVER, is_unasked, life_of, may_be_stale, never_taken
 from opsconsole.load.work import Prepared
 
 if TYPE_CHECKING:
     from opsconsole.load.generator.pool import Pool
 
 READ_SIZE = 65_536
-HEAD_LIMIT = 262_144
-BODY_LIMIT = 16 << 20
-"""Most bytes of an answer that is checked."""
-STALE = 10_000_000
-"""Nanoseconds, beside two connect times, in which the end of a kept connection is taken for one
-that was on its way when the request was sent (RFC 9112 §9.3.1)."""
 LINGER = 1.0
 """Seconds in which a server closes a connection that it said it would. Closing first would leave
 the port here in TIME_WAIT, and ports run out."""
 
-_FRAMED = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:", re.I | re.M)
-_CAN_BE_LENIENT = hasattr(httptools.HttpResponseParser, "set_dangerous_leniencies")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -50,38 +35,33 @@ class Sender(Protocol):
     """What sends requests and is told of their ends."""
 
     recorder: Recorder
+    opening: bool
+    """Whether a new connection is opened before the request begins, not by it."""
 
     def freed(self, *, wait: bool) -> None:
         """A request has ended; ``wait``: without talking to the server, so do not hurry."""
 
 
-class Connection(asyncio.Protocol):
-    """A connection that is made, busy, idle or lost. ``sender`` is None while it is not busy."""
+class Connection(Answer, asyncio.Protocol):
+    """A connection that is made, busy, idle or lost. ``sender`` is None while it is not busy;
+    nothing is sent over it from ``expires`` on (time.monotonic_ns)."""
 
     __slots__ = (
-        "_body",
-        "_body_size",
         "_buffered",
         "_closing",
-        "_done",
-        "_extra",
+        "_ended",
         "_fd",
         "_first",
-        "_head",
-        "_headed",
-        "_keep",
-        "_parser",
-        "_prepared",
+        "_life",
         "_received",
-        "_status",
         "_tally",
         "_transport",
-        "_upstream",
-        "_wanted",
+        "_untaken",
         "connect_ns",
-        "fresh",
+        "expires",
         "intended",
         "made",
+        "opening",
         "pool",
         "sender",
         "sent",
@@ -91,32 +71,22 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, pool: Pool) -> None:
+        super().__init__(bodiless=pool.bodiless)
         self.pool = pool
         self.sock: socket.socket | None = None
         self.task: asyncio.Task[None] | None = None
         self.sender: Sender | None = None
         self.connect_ns = 0
         self.made = False
-        self.used = False
-        self.fresh = False
-        self.sent = self.intended = 0
+        self.used = self.opening = False
+        self.sent = self.intended = self._ended = 0
+        self._life = self.expires = FOREVER
+        self._first = self._received = 0
         self._transport: asyncio.Transport | None = None
         self._fd = -1
-        self._buffered = False
+        self._buffered = self._untaken = False
         self._closing: asyncio.TimerHandle | None = None
-        self._parser: httptools.HttpResponseParser | None = None
-        self._prepared: Prepared
         self._tally: Tally
-        self._forget()
-
-    def _forget(self) -> None:
-        """Ready for the next answer."""
-        self._first = self._received = self._status = self._body_size = 0
-        self._head = b""
-        self._headed = self._done = self._extra = self._wanted = False
-        self._keep = True
-        self._body: list[bytes] = []
-        self._upstream = ""
 
     def begin(
         self, prepared: Prepared, intended: int, now: int, sender: Sender, tally: Tally
@@ -131,13 +101,6 @@ class Connection(asyncio.Protocol):
         if self.made:
             self._write()
 
-    def _new_parser(self) -> httptools.HttpResponseParser:
-        parser = httptools.HttpResponseParser(self)
-        if _CAN_BE_LENIENT:
-            # An odd character in a header is no reason to give up, and no other client does.
-            parser.set_dangerous_leniencies(lenient_headers=True)
-        return parser
-
     def _write(self) -> None:
         data = self._prepared.data
         if self._fd < 0:
@@ -150,6 +113,7 @@ class Connection(asyncio.Protocol):
         except BlockingIOError:
             written = 0
         except OSError as error:
+            self._untaken = True
             self._lost(error)
             return
         if written < len(data):
@@ -171,39 +135,37 @@ class Connection(asyncio.Protocol):
         if not self.pool.tls and self.sock is not None:
             self._fd = self.sock.fileno()
         self.made = True
-        self.connect_ns = monotonic_ns() - self.sent
+        now = monotonic_ns()
+        self.connect_ns = now - self.sent
+        if self.opening:
+            self.sent = self.intended = now
+            busy = self.pool.flight.busy
+            busy[self] = busy.pop(self)  # the newest of them
         self._write()
 
     def data_received(self, data: bytes) -> None:
         now = monotonic_ns()
         if not self._first:
-            if self.sender is None:  # an answer to nothing
-                self.discard()
+            if self.sender is None:
+                self._to_nothing(data)
                 return
             self._first = now
+        elif not self._begun:
+            self._first = now  # what came before was the head alone, or a part of it
         self._received += len(data)
-        if not self._headed:
-            self._head = self._head + data if self._head else data
-        parser = self._parser
-        assert parser is not None
         try:
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._done, self._keep = True, False
-        except httptools.HttpParserError as error:
-            if not self._done:
-                text = self._head[:120].decode("utf-8", "replace")
-                self._fail("not http", f"{error}: {text}" if text else str(error))
-                return
-            self._extra = True  # the answer was whole, what came after it is not asked for
+            self._feed(data)
+        except NotHttp as error:
+            self._fail("not http", str(error))
+            return
         if self._done:
             self._finish(now)
-        elif not self._headed and len(self._head) > HEAD_LIMIT:
-            self._fail("not http", f"more than {HEAD_LIMIT} bytes of headers")
 
     def eof_received(self) -> bool:
         # Before connection_lost, which comes a round later: nothing must be sent meanwhile.
         self.pool.idle.pop(self, None)
+        if self.sender is not None and not self._first:
+            self._untaken = never_taken(self.sock, len(self._prepared.data))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -214,54 +176,21 @@ class Connection(asyncio.Protocol):
             self._closing.cancel()
             self._closing = None
 
-    # The parser calls.
-
-    def on_message_begin(self) -> None:
-        if self._done:
-            self._extra = True
-
-    def on_headers_complete(self) -> None:
-        if self._done:
-            return
-        self._headed = True
-        self._status = status = self._parser.get_status_code()  # type: ignore[union-attr]
-        self._wanted = not 200 <= status < 300 or self._prepared.check is not None
-        if self.pool.bodiless and status >= 200:
-            self._done = True
-
-    def on_body(self, body: bytes) -> None:
-        if self._wanted and not self._done:
-            self._body_size += len(body)
-            limit = BODY_LIMIT if 200 <= self._status < 300 else KEPT_BODY
-            if self._body_size <= limit:
-                self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._done:
-            return
-        if 100 <= self._status < 200 and self._status != 101:
-            # Not the answer yet (RFC 9110 §15.2).
-            self._headed = False
-            self._head = b""
-            return
-        self._done = True
-        self._keep = self._parser.should_keep_alive()  # type: ignore[union-attr]
-
     # Ends.
 
     def _finish(self, now: int) -> None:
         """The answer is whole."""
         sender, tally, prepared = self.sender, self._tally, self._prepared
         assert sender is not None
-        recorder, status = sender.recorder, self._status
+        recorder = sender.recorder
         tally.bytes_in += self._received
         if self._upstream:
             recorder.upstream(tally, self._upstream)
-        if 200 <= status < 300:
-            check = prepared.check
-            kind = None if check is None else self._checked(check, status)
-        else:
-            kind = kind_of_status(status, b"".join(self._body))
+        kind = None
+        if self._wanted or self._extra:
+            kind = self._kind()
+            if kind != "unasked" and 200 <= self._status < 300:
+                tally.checked += 1
         if kind is None:
             recorder.open_requests -= 1
             tally.good += 1
@@ -277,17 +206,21 @@ class Connection(asyncio.Protocol):
             if len(raw) >= 128:
                 tally.count()
         else:
-            recorder.bad(tally, kind, example_of(status, b"".join(self._body)))
+            recorder.bad(tally, kind, self._example(kind))
         keep = self._keep and not self._extra
         if self._buffered:
             # An answer before the whole request was sent: what is left would go before the next.
             keep = keep and not self._transport.get_write_buffer_size()  # type: ignore[union-attr]
             self._buffered = False
-        if self.pool.bodiless:
+        if self.bodiless:
             self._parser = self._new_parser()  # the old one waits for a body
+        if keep and not self.used:
+            self._life = life_of(self._head.partition(b"\r\n\r\n")[0])
         self._forget()
+        self._first = self._received = 0
+        self._ended = now
+        self.expires = now + self._life
         self.used = True
-        self.fresh = False
         self.sender = None
         pool = self.pool
         del pool.flight.busy[self]
@@ -299,14 +232,6 @@ class Connection(asyncio.Protocol):
                 self._closing = pool.loop.call_later(LINGER, self.discard)
         sender.freed(wait=False)
 
-    def _checked(self, check: Callable[[int, bytes], str | None], status: int) -> str | None:
-        if self._body_size > BODY_LIMIT:
-            return "answer too large to check"
-        try:
-            return check(status, b"".join(self._body))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            return "wrong answer"
-
     def _lost(self, error: OSError | None) -> None:
         """The connection ended; None: in order."""
         self.pool.idle.pop(self, None)
@@ -315,19 +240,32 @@ class Connection(asyncio.Protocol):
         if self.sender is None:
             return
         now = monotonic_ns()
-        if error is None and self._headed and not _FRAMED.search(_head_of(self._head)):
+        if error is None and self._ends_with_connection:
             self._keep = False
-            self._finish(now)  # an answer without length ends with its connection
+            self._finish(now)
             return
-        stale = now - self.sent <= 2 * self.connect_ns + STALE
-        if self.used and not self._first and stale and not isinstance(error, TimeoutError):
-            self.pool.retry(self)
+        kept = self.used and not self._first
+        idle = self.sent - self._ended
+        if kept and not isinstance(error, TimeoutError):
+            stale = may_be_stale(idle, now - self.sent, self.connect_ns)
+            reset = isinstance(error, ConnectionError)
+            if self.pool.losses.excused(untaken=self._untaken, stale=stale, reset=reset):
+                self.pool.retry(self)
+                return
+        which = f"a kept connection, idle for {figures.with_unit(idle / 1e9)}" if kept else ""
+        if error is not None:
+            self._fail(kind_of(error), f"{error}: {which}" if which else str(error))
             return
-        if error is None:
-            part = "in the middle of the answer" if self._first else "before an answer"
-            self._fail("closed", f"the server closed the connection {part}")
-        else:
-            self._fail(kind_of(error), str(error))
+        part = "in the middle of the answer" if self._first else "before an answer"
+        which = f"{which}," if which else "the connection"
+        self._fail("closed", f"the server closed {which} {part}")
+
+    def _to_nothing(self, data: bytes) -> None:
+        """Bytes that answer no request. The next one must not be taken to be answered by them."""
+        if is_unasked(data):
+            self.pool.unasked(data)
+        if data.strip(b"\r\n"):
+            self.discard()
 
     def hand_over(self, other: Connection) -> None:
         """The same request goes over ``other``: nothing is counted twice."""
@@ -336,7 +274,6 @@ class Connection(asyncio.Protocol):
         self.sender = None
         del self.pool.flight.busy[self]
         self.discard()
-        other.fresh = True
         other.begin(self._prepared, self.intended, self.sent, sender, self._tally)
 
     def _fail(self, kind: str, example: str, *, wait: bool = False) -> None:
@@ -383,6 +320,7 @@ class Connection(asyncio.Protocol):
         """No longer in flight; nothing is counted."""
         self.sender = None
         self._forget()
+        self._first = self._received = 0
         del self.pool.flight.busy[self]
         self.discard()
 
@@ -409,7 +347,3 @@ class TracingConnection(Connection):
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._done and name.lower() == self.pool.upstream_header:
             self._upstream = value.decode("utf-8", "replace").strip()
-
-
-def _head_of(data: bytes) -> bytes:
-    return data.partition(b"\r\n\r\n")[0]

@@ -13,7 +13,7 @@ import msgspec
 
 from opsconsole import trust
 from opsconsole.load.messages import Setup
-from opsconsole.load.secrecy import SHORTEST, secrets_in
+from opsconsole.load.secrecy import SHORTEST, secrets_in, without_secrets
 from opsconsole.text import clean_line
 
 KINDS = 50
@@ -38,6 +38,7 @@ _UNREACHABLE = {
     errno.EHOSTDOWN,
     errno.ENETDOWN,
 }
+_TELLING = {503: b"Retry-After", 429: b"Retry-After"}
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 
 
@@ -120,14 +121,20 @@ def _type_of(body: bytes) -> str:
     return ""
 
 
-def example_of(status: int, body: bytes) -> str:
-    """An answer's beginning, as it came."""
-    return f"{status} {body[: 4 * EXAMPLE].decode('utf-8', 'replace')}".strip()
+def example_of(status: int, body: bytes, head: bytes = b"") -> str:
+    """An answer's beginning, as it came; of its ``head`` what says where else to ask, or when."""
+    parts = [str(status)]
+    wanted = _TELLING.get(status, b"Location" if 300 <= status < 400 else b"")
+    if wanted and (value := re.search(rb"\n%s:[ \t]*([^\r\n]+)" % wanted, head, re.I)):
+        told = value[1].decode("latin-1").strip()
+        parts.append(f"({wanted.decode()}: {without_secrets(told)})")
+    parts.append(body[: 4 * EXAMPLE].decode("utf-8", "replace"))
+    return " ".join(parts).strip()
 
 
 def secrets_of(setup: Setup) -> tuple[str, ...]:
     """What is sent and must not be kept; see :func:`~opsconsole.load.secrecy.secrets_in`."""
-    found = set(secrets_in(setup.work.headers, setup.work.path))
+    found = set(secrets_in(setup.work.headers, setup.work.path, setup.work.body))
     for target in setup.targets:
         found.update(secrets_in(target.headers))
     return tuple(sorted((s for s in found if len(s) >= SHORTEST), key=len, reverse=True))

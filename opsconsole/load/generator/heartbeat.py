@@ -11,7 +11,6 @@ import os
 from time import monotonic_ns, process_time_ns
 
 from opsconsole.load.generator.timer import make_timer
-from opsconsole.load.histogram import Histogram
 from opsconsole.load.records import BUSY, Client
 
 BEAT_NS = 10_000_000
@@ -38,23 +37,32 @@ class Heartbeat:
         self._next = monotonic_ns() + BEAT_NS
         self._timer.at(self._next)
 
-    def phase(self) -> None:
-        """A phase begins: what was before it, waiting for it say, is not its own."""
-        self._core.begin()
+    def border(self) -> Client:
+        """What there was since the last call. A phase ends here: however short what is left of it
+        may be, none of it is the next one's."""
+        found = self._told()
+        self._core.end(found)
+        return found
 
     def stop(self) -> None:
         """Beat no more."""
         self._timer.cancel()
+        self._next = 0
 
-    def tell(self, client: Client) -> None:
-        """Put down what there was since the last call."""
-        beats = Histogram()
-        beats.record(self._late)
-        client.beats = beats
-        client.stalled = self._stalled / 1e9
-        self._core.tell(client)
+    def told(self) -> Client:
+        """What there was since the last call."""
+        found = self._told()
+        self._core.tell(found)
+        return found
+
+    def _told(self) -> Client:
+        if self._next and monotonic_ns() > self._next + BEAT_NS:
+            self._beat()  # overdue: the gap and its stall are told together
+        found = Client(stalled=self._stalled / 1e9)
+        found.beats.record(self._late)
         self._late = []
         self._stalled = 0
+        return found
 
     def _beat(self) -> None:
         now = monotonic_ns()
@@ -81,20 +89,32 @@ class Core:
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was before."""
-        self._wall, self._ran, self._waited = monotonic_ns(), process_time_ns(), self._waiting()
+        """Forget what was before: a phase begins."""
+        self._said = False
+        self._read()
 
     def tell(self, client: Client) -> None:
         """Put down what there was since the last call; nothing while that is too short to say."""
-        now = monotonic_ns()
-        wall = now - self._wall
-        if wall < LEAST_NS:
-            return
+        if monotonic_ns() - self._wall >= LEAST_NS:
+            self._put_down(client)
+
+    def end(self, client: Client) -> None:
+        """The phase is over: put down what is left of it, or all of it however short it was."""
+        if not self._said or monotonic_ns() - self._wall >= LEAST_NS:
+            self._put_down(client)
+        self.begin()
+
+    def _put_down(self, client: Client) -> None:
+        wall = max(1, monotonic_ns() - self._wall)
         ran, waited = process_time_ns() - self._ran, self._waiting() - self._waited
         client.cpu = min(1.0, ran / wall)
         client.busy = wall / 1e9 if client.cpu > BUSY else 0.0
         client.wanted = min(wall, ran + waited) / 1e9
-        self.begin()
+        self._said = True
+        self._read()
+
+    def _read(self) -> None:
+        self._wall, self._ran, self._waited = monotonic_ns(), process_time_ns(), self._waiting()
 
     def _waiting(self) -> int:
         if self._fd < 0:

@@ -28,6 +28,9 @@ _NEVER = 1 << 62
 class OpenLoop:
     """A phase of ``rate`` requests a second, or of recorded moments."""
 
+    opening = False
+    """A request is due whether or not there is a connection for it."""
+
     def __init__(self, course: Course, phase: Phase, recorder: Recorder, begin: int) -> None:
         sending = course.sending
         self.recorder = recorder
@@ -153,7 +156,6 @@ class OpenLoop:
         """Send nothing more."""
         if not self._over:
             self._over = True
-            self.recorder.resume(now)
             self._timer.close()
             self._course.over(now)
 
@@ -162,7 +164,7 @@ class OpenLoop:
         now = monotonic_ns()
         if control.paused and not self._paused_at:
             self._paused_at = now
-            self.recorder.pause(now)
+            self._course.pause(self.recorder, now)
             self._timer.cancel()
         elif control.paused is False and self._paused_at:
             shift = now - self._paused_at
@@ -172,7 +174,7 @@ class OpenLoop:
             if self._next < _NEVER:
                 self._next += shift
             self._paused_at = 0
-            self.recorder.resume(now)
+            self._course.resume(self.recorder, now)
         if control.rate is not None and self._slope is not None:
             self._origin = self._paused_at or now
             self._follow(Slope(control.rate, control.rate, 0.0))

@@ -13,6 +13,7 @@ from typing import Any
 from opsconsole import trust
 from opsconsole.load.generator.connection import Connection, Sender, TracingConnection
 from opsconsole.load.generator.failures import NoPortLeft, can_be_sent_to, our_failure
+from opsconsole.load.generator.stale import Losses
 from opsconsole.load.messages import Target
 from opsconsole.load.work import Prepared
 
@@ -57,6 +58,11 @@ class Flight:
         # What is sent later cannot be due before: one timer does for all.
         self._wait(max(oldest + self._timeout - now, 1_000_000))
 
+    def waits(self, now: int) -> float:
+        """Seconds for which the oldest request in flight has waited; 0 without any."""
+        oldest = next(iter(self.busy), None)
+        return 0.0 if oldest is None else max(0, now - oldest.sent) / 1e9
+
     def cut(self, *, forgive: bool) -> None:
         """Give up what is in flight; see :class:`~opsconsole.load.messages.Stop`."""
         for connection in list(self.busy):
@@ -75,11 +81,14 @@ class Pool:
         *,
         upstream_header: str,
         bodiless: bool,
+        idempotent: bool = False,
     ) -> None:
         self.loop = loop
         self.flight = flight
         self.number = number
         self.idle: dict[Connection, None] = {}
+        self.losses = Losses(idempotent=idempotent)
+        self._sender: Sender | None = None
         self.tls = _tls_context(target) if target.tls else None
         self.local = bool(target.unix)
         self.bodiless = bodiless
@@ -96,14 +105,19 @@ class Pool:
         """Send over the connection used last, else over a new one; never waits for one."""
         late = now - intended
         tally = sender.recorder.started(self.number, len(prepared.data), late)
+        self._sender = sender
+        self.losses.started += 1
         idle = self.idle
-        if idle:
+        while idle:
             connection = idle.popitem()[0]
-            connection.begin(prepared, intended, now, sender, tally)
-        else:
-            connection = self._kind(self)
-            connection.begin(prepared, intended, now, sender, tally)
-            connection.task = self.loop.create_task(self._connect(connection))
+            if now < connection.expires:
+                connection.begin(prepared, intended, now, sender, tally)
+                return
+            connection.discard()
+        connection = self._kind(self)
+        connection.opening = sender.opening
+        connection.begin(prepared, intended, now, sender, tally)
+        connection.task = self.loop.create_task(self._connect(connection))
 
     def retry(self, connection: Connection) -> None:
         """Send again over a connection that is new, and so cannot be stale."""
@@ -112,6 +126,12 @@ class Pool:
         other = self._kind(self)
         connection.hand_over(other)
         other.task = self.loop.create_task(self._connect(other))
+
+    def unasked(self, data: bytes) -> None:
+        """An answer to nothing has come. It counts in the phase that sent last."""
+        if self._sender is not None:
+            recorder = self._sender.recorder
+            recorder.unasked(recorder.tallies[self.number], data)
 
     async def _connect(self, connection: Connection) -> None:
         try:

@@ -20,6 +20,7 @@ from opsconsole.load.generator.course import Course, Sending
 from opsconsole.load.generator.failures import secrets_of
 from opsconsole.load.generator.heartbeat import Heartbeat
 from opsconsole.load.generator.pool import Flight, Pool
+from opsconsole.load.generator.stale import IDEMPOTENT
 from opsconsole.load.messages import (
     FRAME,
     HEADER_BYTES,
@@ -103,6 +104,7 @@ class Generator(asyncio.Protocol):
         if not setup.targets:
             self.broken("no server to send to")
         requests = Requests(setup)
+        method = setup.work.method.upper() if setup.work.dialect == "http" else "POST"
         flight = Flight(self._loop, setup.timeout)
         pools = [
             Pool(
@@ -111,7 +113,8 @@ class Generator(asyncio.Protocol):
                 target,
                 number,
                 upstream_header=setup.upstream_header,
-                bodiless=setup.work.dialect == "http" and setup.work.method.upper() == "HEAD",
+                bodiless=method == "HEAD",
+                idempotent=method in IDEMPOTENT,
             )
             for number, target in enumerate(setup.targets)
         ]
@@ -154,11 +157,20 @@ class Generator(asyncio.Protocol):
             if phase.duration is None and phase.requests is None and phase.arrivals != "recorded":
                 self.broken(f"phase {phase.name}: neither a duration nor a number of requests")
         self._heartbeat.start()
-        self._course = Course(self._sending, begin, self._ended, self._heartbeat.phase)
+        self._course = Course(self._sending, begin, self._ended, self._border)
+
+    def _border(self) -> None:
+        """What there was of this process until now is the last phase's."""
+        before = self._heartbeat.border()
+        if self._course is not None and self._course.recorders:
+            self._course.recorders[-1].machine = before
 
     # To the console.
 
     def _tick(self) -> None:
+        if self._course is not None and self._course.between:
+            self._loop.call_soon(self._tick)
+            return
         self._loop.call_later(FRAME, self._tick)
         # A console that does not read gets longer frames later: nothing piles up here.
         if self._course is None or self._writer is None or self._writer.get_write_buffer_size():
@@ -171,12 +183,14 @@ class Generator(asyncio.Protocol):
         now = monotonic_ns()
         sent = False
         ends = course.ends
+        course.settle_strays()
         for place, recorder in enumerate(course.recorders):
             # What comes in after a phase's end belongs to it, but not to its time.
             frame = recorder.cut(ends[place] if place < len(ends) else now)
             if frame is not None:
-                if recorder is course.recorders[-1]:
-                    self._heartbeat.tell(frame.client)
+                if recorder is course.recorders[-1] and not course.ended:
+                    frame.client.then(self._heartbeat.told(), keep_in_flight=True)
+                    frame.client.waits = course.sending.flight.waits(now)
                 self._send(frame)
                 sent = True
         return sent

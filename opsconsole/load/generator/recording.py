@@ -15,6 +15,18 @@ from opsconsole.text import clean_line
 SLICE = 128
 """Requests that are counted at a time."""
 
+Came = tuple[int, int, int, int]
+"""Good ones, ends, pairs and answers."""
+_NOTHING: Came = (0, 0, 0, 0)
+
+
+def _more(a: Came, b: Came) -> Came:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
+
+
+def _less(a: Came, b: Came) -> Came:
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]
+
 
 class Tally:
     """The requests to one server. ``is_open``: their response time differs from service."""
@@ -22,11 +34,13 @@ class Tally:
     __slots__ = (
         "bytes_in",
         "bytes_out",
+        "checked",
         "errors",
         "first",
         "good",
         "is_open",
         "mark",
+        "others",
         "outside",
         "pairs",
         "raw_first",
@@ -43,16 +57,17 @@ class Tally:
 
     def __init__(self, is_open: bool) -> None:
         self.is_open = is_open
-        self.mark: tuple[int, int, int, int] | None = None
+        self.mark: Came | None = None
         self.reset()
 
     def reset(self) -> None:
-        self.sent = self.good = self.pairs = self.bytes_out = self.bytes_in = 0
+        self.sent = self.good = self.pairs = self.bytes_out = self.bytes_in = self.checked = 0
         # Good, ended, pairs and answers that came when the phase's time did not run; and, while it
-        # does not, how many there were when it stopped.
-        self.outside = (0, 0, 0, 0)
+        # does not, how many there were when that was last asked. ``others``: those of phases before
+        # that came while it ran.
+        self.outside = self.others = _NOTHING
         if self.mark is not None:
-            self.mark = (0, 0, 0, 0)
+            self.mark = _NOTHING
         self.errors: dict[str, int] = {}
         self.upstreams: dict[str, int] = {}
         # An answer that came in one piece has its first byte at its end: counted once for both.
@@ -75,7 +90,7 @@ class Tally:
                 histogram.record(raw)
                 raw.clear()
 
-    def _so_far(self) -> tuple[int, int, int, int]:
+    def _so_far(self) -> Came:
         ended = self.good + sum(self.errors.values())
         return self.good, ended, self.pairs, self.good + answers(self.errors)
 
@@ -86,49 +101,65 @@ class Tally:
 
     def go_on(self) -> None:
         """The phase's time runs again."""
-        if self.mark is not None:
-            good, ended, pairs, answered = (
-                now - then + before
-                for now, then, before in zip(self._so_far(), self.mark, self.outside, strict=True)
-            )
-            self.outside, self.mark = (good, ended, pairs, answered), None
+        self.strays()
+        self.mark = None
 
-    def cut(self) -> Totals | None:
-        """The totals since the last cut; None when nothing happened."""
-        if not (self.sent or self.good or self.errors):
+    def strays(self) -> Came:
+        """What came since the last call, if the phase's time does not run."""
+        if self.mark is None:
+            return _NOTHING
+        so_far = self._so_far()
+        came = _less(so_far, self.mark)
+        self.outside, self.mark = _more(self.outside, came), so_far
+        return came
+
+    def take_in(self, came: Came) -> None:
+        """Requests of a phase before have ended in the time of this one."""
+        self.others = _more(self.others, came)
+
+    def cut(self, *, last: bool) -> Totals | None:
+        """The totals since the last cut; None when nothing happened. What was told as sent and was
+        not, as it turned out, is taken off what is sent next, or off the ``last`` totals."""
+        owed = (0, 0) if last else (min(self.sent, 0), min(self.bytes_out, 0))
+        if not (self.sent - owed[0] or self.good or self.errors or any(self.others)):
             return None
         self.count()
         self.service.add(self.same)
         self.first.add(self.same)
         totals = Totals(
-            sent=self.sent,
+            sent=self.sent - owed[0],
             ended=self.good + sum(self.errors.values()),
             good=self.good,
             pairs=self.pairs,
-            bytes_out=self.bytes_out,
+            bytes_out=self.bytes_out - owed[1],
             bytes_in=self.bytes_in,
             errors=self.errors,
             upstreams=self.upstreams,
             response=self.response if self.is_open else self.service,
             service=self.service,
             first_byte=self.first,
+            checked=self.checked,
         )
-        halted = self.mark is not None
-        self.go_on()
+        self.strays()
         (
             totals.after_good,
             totals.after_ended,
             totals.after_pairs,
             totals.after_answered,
-        ) = self.outside
-        if halted:
-            self.halt()
+        ) = _less(self.outside, self.others)
         self.reset()
+        self.sent, self.bytes_out = owed
         return totals
 
 
 class Recorder:
-    """One phase. ``open_requests``: how many of its requests are in flight."""
+    """One phase.
+
+    Attributes:
+        open_requests: How many of its requests are in flight.
+        machine: How this process fared until the phase's sending was over, for its next frame.
+        since: Since when something is in flight without a break, time.monotonic_ns.
+    """
 
     def __init__(
         self,
@@ -137,9 +168,11 @@ class Recorder:
         *,
         is_open: bool,
         begin: int,
+        since: int = 0,
         secrets: tuple[str, ...] = (),
     ) -> None:
         self.number = number
+        self.since = since or begin
         self._secrets = secrets
         self.names = names
         self.is_open = is_open
@@ -153,6 +186,7 @@ class Recorder:
         self._kinds: set[str] = set()
         self._upstreams: set[str] = set()
         self._examples: dict[str, str] = {}
+        self.machine: Client | None = None
         self._begin = begin
         self._paused_at = self._idle = self.paused = 0
 
@@ -161,6 +195,11 @@ class Recorder:
         self.over = True
         for tally in self.tallies:
             tally.halt()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the phase's time passes."""
+        return not (self.over or self._paused_at)
 
     def pause(self, now: int) -> None:
         """Nothing is to be sent from now on, until :meth:`resume`."""
@@ -194,6 +233,15 @@ class Recorder:
     def bad(self, tally: Tally, kind: str, example: str) -> None:
         """A request ended otherwise than it should."""
         self.open_requests -= 1
+        self._count(tally, kind, example)
+
+    def unasked(self, tally: Tally, data: bytes) -> None:
+        """An answer came to no request: an end without a beginning, and no good one."""
+        tally.bytes_in += len(data)
+        text = data[:EXAMPLE].decode("utf-8", "replace")
+        self._count(tally, "unasked", f"on an idle connection: {text}")
+
+    def _count(self, tally: Tally, kind: str, example: str) -> None:
         kind = self._known(kind, self._kinds)
         if kind not in self._examples and kind not in tally.errors:
             # The console keeps the first; one a frame is enough.
@@ -231,10 +279,12 @@ class Recorder:
     def cut(self, now: int) -> Frame | None:
         """The frame up to ``now``; None when the phase's sending is over and nothing happened."""
         totals = {}
+        last = self.over and not self.open_requests
         for name, tally in zip(self.names, self.tallies, strict=True):
-            if (part := tally.cut()) is not None:
+            if (part := tally.cut(last=last)) is not None:
                 totals[name] = part
-        if self.over and not (self._idle or totals or self.due or self.failures):
+        told = self._idle or totals or self.due or self.failures or self.machine
+        if self.over and not told:
             return None
         if self.raw_late:
             self.late.record(self.raw_late)
@@ -247,6 +297,7 @@ class Recorder:
             begin=self._begin,
             end=max(now, self._begin),
             paused=self._idle,
+            since=self.since,
             totals=totals,
             client=Client(
                 due=self.due,
@@ -258,6 +309,9 @@ class Recorder:
             ),
             examples=self._examples,
         )
+        if self.machine is not None:
+            frame.client.then(self.machine, keep_in_flight=True)
+            self.machine = None
         self._begin = frame.end
         self._idle = 0
         self.due = self.dropped = self.retried = 0

@@ -18,6 +18,8 @@ from opsconsole.load.work.vocabulary import FIVES
 REMEMBERED = 256
 """Requests to a target that may be repeated: its latest."""
 
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
 _FIVES = tuple(word.encode() for word in FIVES)
 _RADIX = len(_FIVES)
 
@@ -85,7 +87,7 @@ class _Made:
         self._pools = [pools[target.batch_limit] for target in setup.targets]
         path = work.path or WIRES[work.dialect].route
         self._heads = [
-            head_of(target, "POST", path, work.headers, content_type="application/json")
+            head_of(target, "POST", path, work.headers, content_type=_JSON)
             for target in setup.targets
         ]
         self._sequence = start
@@ -130,10 +132,13 @@ class _Replayed:
     def __init__(self, setup: Setup) -> None:
         work = setup.work
         self._recording = Recording(work, setup.share, setup.shares)
-        self._heads = [
-            head_of(target, *_line_of(work), work.headers, content_type="application/json")
-            for target in setup.targets
-        ]
+        self._heads = {
+            kind: [
+                head_of(target, *_line_of(work), work.headers, content_type=kind)
+                for target in setup.targets
+            ]
+            for kind in (_JSON, _TEXT)
+        }
         self._next = 0
         self.count = len(self._recording)
         self.size = self._recording.size
@@ -152,7 +157,8 @@ class _Replayed:
             self.end = self._next == 0
         body = recording.body(index)
         pairs, check = recording.about(index)
-        data = b"%b%d\r\n\r\n%b" % (self._heads[target], len(body), body)
+        kind = _kind_of(body) if recording.is_text(index) else _JSON
+        data = b"%b%d\r\n\r\n%b" % (self._heads[kind][target], len(body), body)
         return Prepared(data, pairs, check, at)
 
     def rewind(self) -> None:
@@ -171,8 +177,7 @@ class _Constant:
         method, path = _line_of(work)
         kind = ""
         if body:
-            is_json = work.body.lstrip()[:1] in ("{", "[")
-            kind = "application/json" if is_json else "text/plain; charset=utf-8"
+            kind = _kind_of(body)
         self._prepared = []
         for target in setup.targets:
             head = head_of(target, method, path, work.headers, content_type=kind)
@@ -191,6 +196,11 @@ class _Constant:
 
     def rewind(self) -> None:
         """Nothing is recorded."""
+
+
+def _kind_of(body: bytes) -> str:
+    """The media type of a body that is given as a text."""
+    return _JSON if body.lstrip()[:1] in (b"{", b"[") else _TEXT
 
 
 def _line_of(work: Work) -> tuple[str, str]:

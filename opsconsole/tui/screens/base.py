@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from opsconsole.actions import ACTIONS, Action, Scope
+from opsconsole.load_words import MODES
 from opsconsole.profile import Server, available
 from opsconsole.profile.problems import nearest
 from opsconsole.tui.running import console_of
@@ -88,9 +89,14 @@ class ConsoleScreen(Screen[None]):
         head, _, rest = typed.partition(" ")
         if not rest and " " not in typed:
             return sorted(self._commands())
-        choices: Iterable[str] = [s.name for s in self.console_app.profile.servers]
+        profile = self.console_app.profile
+        choices: Iterable[str] = [server.name for server in profile.servers]
         if head == "profile":
             choices = available()
         elif head == "theme":
             choices = [theme.name.removeprefix("opsconsole-") for theme in THEMES]
-        return [f"{head} {choice}" for choice in choices]
+        elif head == "load" or (head == "start" and Scope.LOAD in self.SCOPES):
+            tests = [*(load.name for load in profile.loads), *MODES]
+            choices = [*choices, *tests] if head == "load" else tests
+        lead = typed.rpartition(" ")[0]  # the word that is being typed
+        return [f"{lead} {choice}" for choice in choices]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,6 +13,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from opsconsole.text import clean_line
+from opsconsole.tui.running import console_of
+
+_MOST = 4
+"""Warnings that are shown."""
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -26,11 +31,19 @@ class ConfirmScreen(ModalScreen[bool]):
         margin-top: 1; border: none; height: 1; background: $background; padding: 0 1;
     }
     ConfirmScreen .explain { color: $dim; }
+    ConfirmScreen .warn { color: $warning; }
     ConfirmScreen .keys { margin-top: 1; }
     """
 
-    def __init__(self, question: str, explain: str, typed: str | None = None) -> None:
+    def __init__(
+        self,
+        question: str,
+        explain: str,
+        typed: str | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
         super().__init__()
+        self.warnings = warnings
         self.question = question
         self.explain = explain
         self.typed = typed
@@ -38,6 +51,11 @@ class ConfirmScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -danger" if self.typed else "dialog"):
             yield Static(Content.styled(clean_line(self.question, 300), "bold"))
+            for warning in self.warnings[:_MOST]:
+                shown = f"{console_of(self).symbols.warn} {clean_line(warning, 300)}"
+                yield Static(Content(shown), classes="warn")
+            if (more := len(self.warnings) - _MOST) > 0:
+                yield Static(Content(f"and {more} more"), classes="warn")
             yield Static(Content(clean_line(self.explain, 300)), classes="explain")
             if self.typed is None:
                 yield Static(

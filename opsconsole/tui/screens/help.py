@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from rich.text import Text
+import textwrap
 
-from opsconsole.actions import Scope, in_scope
+from rich.text import Text
+from textual.widgets import Static
+
+from opsconsole.actions import Action, Scope, in_scope
 from opsconsole.tui.running import console_of
 from opsconsole.tui.screens.base import command_name
 from opsconsole.tui.screens.page import PageScreen
@@ -13,10 +16,13 @@ _TITLES = {
     Scope.CONSOLE: "Everywhere",
     Scope.SERVER: "Servers",
     Scope.FLEET: "Servers: all at once",
-    Scope.LOGS: "Logs",
-    Scope.RERANK: "Rerank",
-    Scope.HOST: "Host",
 }
+"""Where the name of the scope says less."""
+_SCOPES = (Scope.CONSOLE, *(scope for scope in Scope if scope is not Scope.CONSOLE))
+_REFUSED = " (refused: read-only)"
+_INDENT = 26
+_LEAST = 24
+"""Cells of the words beside the keys; where there is less room, they go below."""
 
 
 class HelpScreen(PageScreen):
@@ -26,32 +32,46 @@ class HelpScreen(PageScreen):
         super().__init__("Keys and commands", Text())
 
     def on_mount(self) -> None:
-        from textual.widgets import Static
+        self._fill()
 
-        app = console_of(self)
-        colors = app.theme_variables
+    def on_resize(self) -> None:
+        self._fill()
+
+    def _fill(self) -> None:
+        self.body = self._text(self.text_width)
+        self.query_one("VerticalScroll > Static", Static).update(self.body)
+
+    def _text(self, width: int) -> Text:
+        colors = console_of(self).theme_variables
         text = Text()
-        text.append(
-            "Lower-case keys never change a server; upper-case and ctrl keys may.\n"
-            "Every command can be typed after : and found with ^p.\n",
-            colors["dim"],
-        )
-        for scope, title in _TITLES.items():
-            actions = in_scope(scope)
-            if not actions:
-                continue
-            text.append(f"\n{title}\n", f"bold {colors['bright']}")
+        for line in (
+            "Lower-case keys never change a server; upper-case and ctrl keys may.",
+            "Every command can be typed after : and found with ^p.",
+        ):
+            text.append("\n".join(textwrap.wrap(line, max(10, width))) + "\n", colors["dim"])
+        for scope in _SCOPES:
+            if actions := in_scope(scope):
+                title = _TITLES.get(scope, scope.capitalize())
+                text.append(f"\n{title}\n", f"bold {colors['bright']}")
             for action in actions:
-                refused = action.mutates and app.read_only
-                text.append(
-                    f"  {action.key_label:<6}", "" if refused else f"bold {colors['accent']}"
-                )
-                text.append(f" :{command_name(action):<16}", colors["dim"])
-                text.append(f" {action.help}")
-                if refused:
-                    text.append("  (refused: read-only)", colors["warning"])
-                text.append("\n")
+                self._action(text, action, width)
         text.append("\nTables\n", f"bold {colors['bright']}")
         text.append("  j k g G ↑ ↓ PgUp PgDn move, space marks, click selects\n")
-        self.body = text
-        self.query_one("VerticalScroll > Static", Static).update(text)
+        return text
+
+    def _action(self, text: Text, action: Action, width: int) -> None:
+        """A key, its command and, in a column of their own, the words about it."""
+        app = console_of(self)
+        colors = app.theme_variables
+        refused = action.mutates and app.read_only
+        text.append(f"  {action.key_label:<6}", "" if refused else f"bold {colors['accent']}")
+        text.append(f" :{command_name(action):<16}", colors["dim"])
+        words = action.help + (_REFUSED if refused else "")
+        beside = width - _INDENT >= _LEAST
+        indent = _INDENT if beside else 4
+        lines = textwrap.wrap(words, max(10, width - indent))
+        shown = Text(("" if beside else f"\n{' ' * indent}") + f"\n{' ' * indent}".join(lines))
+        if refused:
+            shown.highlight_words(("(refused:", "read-only)"), colors["warning"])
+        text.append_text(shown)
+        text.append("\n")

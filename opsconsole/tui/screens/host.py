@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.text import Text
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
@@ -15,11 +16,12 @@ from textual.widgets import Static
 from opsconsole.actions import Scope
 from opsconsole.host import HostReader, HostSample, describe
 from opsconsole.text import clean_line
-from opsconsole.tui.app import bindings
 from opsconsole.tui.host_text import HostText
+from opsconsole.tui.keys import bindings
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.widgets.chart import Chart, Series
 
+FRAME = 5
 INTERVAL = 1.0
 WINDOW = 60.0
 
@@ -62,7 +64,6 @@ class HostScreen(ConsoleScreen):
             self._reader.close()
 
     def on_resize(self) -> None:
-        self.set_class(self.size.height < 22, "-low")
         self.set_class(self.size.height >= 40, "-tall")
         self._show()
 
@@ -98,8 +99,21 @@ class HostScreen(ConsoleScreen):
             return
         app = self.console_app
         width = max(8, min(40, self.size.width - 50))
-        text = HostText(app.theme_variables, app.symbols, width, self._owner)
-        self.query_one("#host-text", Static).update(text.build(self.sample, self.machine))
+        rows, charts = self.size.height - FRAME, 12 if self.size.height >= 40 else 7
+
+        def text(brief: bool) -> Text:
+            made = HostText(app.theme_variables, app.symbols, width, self._owner, brief=brief)
+            assert self.sample is not None
+            return made.build(self.sample, self.machine)
+
+        # The daemons, the last lines, matter more than the charts, and those than single cores.
+        whole = text(brief=False)
+        shown = whole if _lines(whole) <= rows - charts else text(brief=True)
+        low = _lines(shown) > rows - charts
+        if low and _lines(whole) <= rows:
+            shown = whole
+        self.set_class(low, "-low")
+        self.query_one("#host-text", Static).update(shown)
         now = time.time()
         for id, title, values in (
             ("#cpu-chart", "busy", self._cpu),
@@ -123,3 +137,7 @@ class HostScreen(ConsoleScreen):
 def as_percent(value: float) -> str:
     """A value of the charts with its unit."""
     return f"{value:.0f}%"
+
+
+def _lines(text: Text) -> int:
+    return text.plain.count("\n")

@@ -14,7 +14,7 @@ from textual.widgets import ContentSwitcher
 from opsconsole.actions import Action, Scope, get
 from opsconsole.errors import OpsError
 from opsconsole.load import Run, store
-from opsconsole.tui.app import bindings
+from opsconsole.tui.keys import bindings
 from opsconsole.tui.load_desk import Session
 from opsconsole.tui.run_actions import RunActions
 from opsconsole.tui.screens.base import ConsoleScreen
@@ -26,7 +26,7 @@ FRAMES = 10
 """A second, at most, in which a run is drawn."""
 _RUNS = frozenset(("load.report", "load.baseline", "load.compare", "load.export", "load.delete"))
 _UNDER_WAY = frozenset(
-    ("load.pause", "load.stop", "load.faster", "load.slower", "load.choose")
+    ("load.pause", "load.stop", "load.faster", "load.slower", "load.choose", "load.report")
 )  # fmt: skip
 
 
@@ -49,6 +49,8 @@ class LoadScreen(ConsoleScreen):
         self.actions = RunActions(self, self._runs_changed)
         self._session: Session | None = None
         self._drawn = -1
+        self._opened = ""
+        """The id of the stored run that was opened from the list, to which ``esc`` goes back."""
 
     def body(self) -> Iterable[Widget]:
         self.setup, self.run_view = SetupView(), RunView(id="run")
@@ -120,6 +122,7 @@ class LoadScreen(ConsoleScreen):
                 raise OpsError("a load test is under way", hint="X stops it, o reports this one")
             run = await asyncio.to_thread(store.read, run_id)
             app.load_desk.open(run)
+            self._opened = run.id
         except OpsError as error:
             app.say(str(error), "warning")
             return
@@ -128,10 +131,13 @@ class LoadScreen(ConsoleScreen):
     def offers(self, action: Action) -> bool:
         if action.scope is not Scope.LOAD:
             return True
+        if action.id == "load.baseline" and self.console_app.forced_read_only:
+            return False
         session = self._session
         if self.shows_run and session is not None:
             if session.under_way:
-                return action.id in _UNDER_WAY
+                by_itself = session.live.climbs and action.id in ("load.faster", "load.slower")
+                return action.id in _UNDER_WAY and not by_itself
             kept = session.state == "ended" and action.id in _RUNS
             return kept or action.id in ("load.repeat", "load.choose")
         if self.setup.typing:
@@ -233,10 +239,18 @@ class LoadScreen(ConsoleScreen):
         return run_id
 
     def do_load_report(self, run: str = "", *_: str) -> None:
+        session = self._session
+        if not run and self.shows_run and session is not None and session.under_way:
+            self.actions.so_far(session)
+            return
         if (found := self._at_hand(run)) is not None:
             self.actions.report(found)
 
     def do_load_baseline(self, run: str = "", *_: str) -> None:
+        if self.console_app.forced_read_only:
+            self.console_app.say("read-only: baseline is refused (opened with --read-only)",
+                                 "warning")  # fmt: skip
+            return
         if (found := self._at_hand(run)) is not None:
             self.actions.baseline(found.id if isinstance(found, Run) else found)
 
@@ -278,13 +292,19 @@ class LoadScreen(ConsoleScreen):
         self.actions.delete(summary, run_id in self.setup.baselines)
 
     def do_console_back(self) -> None:
-        if self.shows_run:
-            self.console_app.do_console_back()
+        session = self._session
+        from_list = session is not None and session.run.id == self._opened
+        if self.shows_run and from_list:
+            self._show(run=False)
+            self.setup.runs.cursor = self._opened
+            self.setup.focus_pane("runs")
+        elif self.shows_run:
+            self.console_app.everywhere.do_console_back()
         elif self.setup.pane == "runs" and self.setup.runs.marked:
             self.setup.runs.unmark()
         elif self.setup.pane != "tests":
             self.setup.focus_pane("tests")
-        elif self._session is not None:
+        elif session is not None and not from_list:
             self._show(run=True)
         else:
-            self.console_app.do_console_back()
+            self.console_app.everywhere.do_console_back()

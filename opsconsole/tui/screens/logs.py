@@ -19,7 +19,7 @@ from opsconsole.daemon import log_path
 from opsconsole.errors import OpsError
 from opsconsole.logs import Follower, OlderLines
 from opsconsole.text import clean, clean_line
-from opsconsole.tui.app import bindings
+from opsconsole.tui.keys import bindings
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.screens.choose import ChooseScreen
 from opsconsole.tui.screens.page import PageScreen

@@ -35,9 +35,9 @@ class PageScreen(ModalScreen[None]):
     PageScreen .page { width: 96; max-width: 96%; height: auto; max-height: 92%;
         background: $panel; border-left: outer $accent; padding: 1 2; }
     PageScreen VerticalScroll { height: auto; max-height: 100%; background: $panel;
-        scrollbar-size-vertical: 1; margin-top: 1; }
+        scrollbar-size-vertical: 1; margin: 1 0; }
     PageScreen .title { text-style: bold; height: 1; }
-    PageScreen .keys { color: $dim; height: 1; margin-top: 1; }
+    PageScreen .keys { dock: bottom; color: $dim; height: 1; }
     """
 
     def __init__(self, title: str, text: str | Text) -> None:
@@ -61,6 +61,11 @@ class PageScreen(ModalScreen[None]):
                 ),
                 classes="keys",
             )
+
+    @property
+    def text_width(self) -> int:
+        """Cells of a line of the text, beside the frame, the bar and a blank before it."""
+        return min(96, self.app.size.width * 96 // 100) - 7
 
     def action_scroll(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

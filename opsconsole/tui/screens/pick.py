@@ -42,7 +42,7 @@ class PickScreen(ModalScreen[str | None]):
         widest = max((len(option[1]) for option in options), default=8)
         self.table = Table(
             (
-                Column("what", heads[0], max(8, min(32, widest))),
+                Column("what", heads[0], max(8, min(40, widest))),
                 Column("note", heads[1], 20, flex=True),
             )
         )

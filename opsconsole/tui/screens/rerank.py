@@ -19,8 +19,8 @@ from opsconsole.engine.settings import EngineSettings
 from opsconsole.errors import OpsError
 from opsconsole.ranking import EMBEDDED, Ranking, rank_embedded, rank_server
 from opsconsole.text import clean_line
-from opsconsole.tui.app import bindings
 from opsconsole.tui.examples import EXAMPLES
+from opsconsole.tui.keys import bindings
 from opsconsole.tui.ranking_rows import columns, rows
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.screens.choose import ChooseScreen
@@ -251,4 +251,4 @@ class RerankScreen(ConsoleScreen):
         if isinstance(self.focused, Input | TextArea):
             self.query_one(Table).focus()
         else:
-            self.console_app.do_console_back()
+            self.console_app.everywhere.do_console_back()

@@ -12,19 +12,23 @@ from textual.widget import Widget
 from opsconsole.actions import Action, Scope, get
 from opsconsole.errors import OpsError
 from opsconsole.profile import Server
-from opsconsole.tui.app import bindings
 from opsconsole.tui.describe import describe
 from opsconsole.tui.fleet_rows import COLUMNS, SORTS, FleetRows
+from opsconsole.tui.keys import bindings
 from opsconsole.tui.screens.base import ConsoleScreen
 from opsconsole.tui.screens.page import PageScreen
 from opsconsole.tui.widgets.detail import Detail
-from opsconsole.tui.widgets.frame import Rule
+from opsconsole.tui.widgets.frame import Footer, Rule
 from opsconsole.tui.widgets.prompt import Prompt
 from opsconsole.tui.widgets.table import Table
 
 FRAME = 5
 DETAIL_LEAST = 9
 DETAIL_MOST = 26
+_OF_DAEMONS = frozenset(
+    ("server.start", "server.stop", "server.restart", "server.logs", "server.tune")
+)
+"""What is done with local daemons only, not with a server that is watched."""
 
 
 class ServersScreen(ConsoleScreen):
@@ -82,6 +86,15 @@ class ServersScreen(ConsoleScreen):
 
     def on_table_moved(self, event: Table.Moved) -> None:
         self._show_detail()
+        self._offer_again()
+
+    def _offer_again(self) -> None:
+        self.query_one(Footer).refresh()
+
+    def offers(self, action: Action) -> bool:
+        if action.id in _OF_DAEMONS:
+            return any(server.daemon is not None for server in self.targets())
+        return True
 
     def on_table_opened(self, event: Table.Opened) -> None:
         self.console_app.act("server.describe")
@@ -181,30 +194,10 @@ class ServersScreen(ConsoleScreen):
         app.rank_with = server.name if server and server.kind == "own" else None
         app.switch_mode("rerank")
 
-    def do_server_load(self, *names: str) -> None:
-        """The profile's first load test, or the one named, or half a minute of four clients.
+    def do_server_load(self, *words: str) -> None:
+        from opsconsole.tui.load_command import load_at_once  # not before the first paint
 
-        Args:
-            names: Of servers, instead of those at hand, and of one load test.
-        """
-        from opsconsole.load import plan_for, plans  # not before the first paint
-
-        app = self.console_app
-        known = plans.names(app.profile)
-        tests = [name for name in names if name in known and app.profile.server(name) is None]
-        rest = [name for name in names if name not in tests]
-        servers = tuple(server.name for server in self._chosen(rest))
-        if not servers:
-            return
-        try:
-            test = (tests or known or [""])[0]
-            plan = plans.find(app.profile, test, servers=servers) if test else None
-            plan = plan or plan_for("load", concurrency=4, duration=30.0, servers=servers)
-        except OpsError as error:
-            app.say(str(error), "error")
-            return
-        app.load_desk.wanted = servers
-        app.load_start(plan, get("server.load"))
+        load_at_once(self.console_app, words, self.targets())
 
     def do_server_tune(self, name: str = "") -> None:
         app = self.console_app
@@ -216,13 +209,9 @@ class ServersScreen(ConsoleScreen):
             app.say(f"{app.under_way} is under way: stop it first", "warning")
             return
 
-        def tune() -> None:
-            from opsconsole.tui.screens.tune import TuneScreen  # not before the first paint
+        from opsconsole.tui.screens.tune_setup import TuneSetupScreen  # not before the first paint
 
-            app.push_screen(TuneScreen(server))
-
-        question = f"Tune {server.name}? It is restarted again and again, and put back at the end."
-        app.operator.confirmed(get("server.tune"), question, tune)
+        app.push_screen(TuneSetupScreen(server))
 
     def do_server_check(self) -> None:
         marked = sorted(self.table.marked)
@@ -241,9 +230,11 @@ class ServersScreen(ConsoleScreen):
 
     def do_server_mark(self) -> None:
         self.table.toggle_mark()
+        self._offer_again()
 
     def do_server_unmark(self) -> None:
         self.table.unmark()
+        self._offer_again()
 
     def do_server_sort(self) -> None:
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
@@ -261,3 +252,4 @@ class ServersScreen(ConsoleScreen):
         self.filter = ""
         self.table.unmark()
         self.show_model()
+        self._offer_again()

@@ -7,28 +7,38 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from opsconsole import figures
+from opsconsole.actions import Action, Scope
 from opsconsole.actions.perform import note
 from opsconsole.errors import OpsError
 from opsconsole.profile import Server
 from opsconsole.text import clean, clean_line
+from opsconsole.tui.keys import bindings
+from opsconsole.tui.load_draft import words_of
 from opsconsole.tui.operate import TUNING
 from opsconsole.tui.screens.base import ConsoleScreen
+from opsconsole.tui.screens.confirm import ConfirmScreen
 from opsconsole.tui.screens.page import PageScreen
 from opsconsole.tui.terminal import write_crash
-from opsconsole.tui.widgets.frame import Rule
+from opsconsole.tui.widgets.frame import Footer, Rule
 from opsconsole.tui.widgets.table import Cell, Column, Row, Table
 from opsconsole.tuning import Doing, Event, Report, Request, Trial, Tuning, keep
-from opsconsole.tuning.frontier import frontier
+from opsconsole.tuning.frontier import contenders, frontier
 from opsconsole.tuning.report import HEADINGS, cells, plain, recommendation, scatter, text, words
 
+_BEGINS = "tune.start"
+"""What is done here already."""
+_STOPPING = "stopping, then putting back what was there; X hurries"
 _TICK = 0.5
 _CHART_ROWS = 11
+_PAGE_FRAME = 10
+"""Columns of a page that are not its text."""
 _WIDTHS = (3, 5, 4, 6, 6, 6, 6, 20)
 _PRIORITIES = (0, 3, 2, 0, 1, 0, 2, 0)
 COLUMNS = (
@@ -44,22 +54,22 @@ COLUMNS = (
 class TuneScreen(ConsoleScreen):
     """Tunes one daemon from the moment it is shown.
 
-    ``esc`` or ``X`` stops it and puts back what was there, which a second one makes faster; when
-    it has ended, they close the screen. It goes on while other screens are looked at; when the
-    console is left, the daemon is put back first.
+    ``X`` stops it and puts back what was there, which a second one makes faster; ``esc`` asks
+    first, and closes the screen when it has ended. It goes on while other screens are looked at;
+    when the console is left, the daemon is put back first.
     """
 
+    SCOPES: ClassVar = (Scope.TUNE,)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("X", "leave", show=False),
-        Binding("o", "report", show=False),
-        Binding("c", "copy", show=False),
+        each for each in bindings(Scope.TUNE) if isinstance(each, Binding) and each.id != _BEGINS
     ]
     AUTO_FOCUS = "Table"
     DEFAULT_CSS = """
     TuneScreen Static { padding: 0 1; }
     TuneScreen #tune-head { height: auto; max-height: 3; color: $dim; }
-    TuneScreen #tune-now { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    TuneScreen #tune-now { height: auto; max-height: 3; }
     TuneScreen Table { height: 1fr; min-height: 4; }
+    TuneScreen #tune-row { height: auto; max-height: 3; color: $dim; display: none; }
     TuneScreen #tune-below { height: auto; max-height: 60%; }
     """
 
@@ -87,8 +97,9 @@ class TuneScreen(ConsoleScreen):
         self.now = Static("", id="tune-now", markup=False)
         self.table = Table(COLUMNS, pointer=">" if symbols.plain else "▌", id="tune-trials")
         self.table.empty = "the first trial is under way"
+        self.row = Static("", id="tune-row", markup=False)
         self.below = Static("", id="tune-below", markup=False)
-        return (self.head, self.now, Rule(), self.table, self.below)
+        return (self.head, self.now, Rule(), self.table, self.row, self.below)
 
     def on_mount(self) -> None:
         self._task = asyncio.create_task(self._drive())
@@ -112,13 +123,14 @@ class TuneScreen(ConsoleScreen):
             self._tuning = tuning = Tuning(profile, server, self.request)
             self.report = report = await tuning.run(self._take)
             outcome = "stopped" if report.stopped else "done"
-            detail = f"{report.lines or 'keep what is there'}; {report.restored}"
+            found = report.stopped or report.lines or "keep what is there"
+            detail = f"{found}; {report.restored}"
             try:
                 await asyncio.to_thread(keep, report)
             except OpsError as error:
                 app.say(str(error), "error")
         except OpsError as error:
-            self.failure = detail = str(error)
+            detail, self.failure = str(error), failure_words(error)
         except asyncio.CancelledError:
             detail = "cut off; what was there was put back"
             raise
@@ -151,7 +163,7 @@ class TuneScreen(ConsoleScreen):
         if not self.is_mounted:
             return
         app = self.console_app
-        best = {trial.number for trial in frontier(self._latest())}
+        best = {trial.number for trial in frontier(contenders(self.trials))}
         mark = "*" if app.symbols.plain else "◆"
         self.table.show([_row(trial, trial.number in best, mark) for trial in self.trials])
         limit = self._tuning.limit if self._tuning is not None else None
@@ -161,7 +173,21 @@ class TuneScreen(ConsoleScreen):
         head = [f"tune {self.server.name}: {goal}; load: {self.request.load_words}"]
         self.head.update(Content(self._fit("\n".join(clean_line(line) for line in head))))
         self._tell()
+        self._show_row()
         self.below.update(Content(self._fit("\n".join(self._below(sorted(best))))))
+        self.query_one(Footer).refresh()
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        event.stop()
+        self._show_row()
+
+    def _show_row(self) -> None:
+        """Under the table all that its row says, where its last column had to cut it."""
+        trial = next((t for t in self.trials if str(t.number) == self.table.cursor), None)
+        said = clean_line(cells(trial)[-1], 300) if trial is not None else ""
+        self.row.display = cell_len(said) > self.table.width_of("settings")
+        if trial is not None and self.row.display:
+            self.row.update(Content(self._fit(f"{trial.number}: {said}")))
 
     def _tell(self) -> None:
         """One line: what is done now, and which keys there are."""
@@ -169,19 +195,19 @@ class TuneScreen(ConsoleScreen):
             return
         doing, symbols = self._doing, self.console_app.symbols
         if self.failure:
-            shown = f"{symbols.down} failed: {self.failure}"
+            shown = f"{symbols.down} failed: {self.failure}; esc closes"
         elif self.report is not None:
             ended = "stopped" if self.report.stopped else "ended"
-            shown = f"{symbols.up} {ended}: {self.server.name} is {self.report.restored}"
-            shown += "   o report   c copy   esc close"
+            shown = (
+                f"{symbols.up} {ended}: {self.server.name} is {self.report.restored}; esc closes"
+            )
         elif doing is None or doing.settings is None:
             shown = f"{symbols.half} {doing.what if doing else 'starting'}"
         elif self._stopping:
-            shown = f"{symbols.half} stopping, then putting back what was there; esc hurries"
+            shown = f"{symbols.half} {_STOPPING}"
         else:
             left = figures.ago(doing.until - time.monotonic())
             shown = f"{symbols.half} {doing.what}: {words(doing.settings)}, {left} left"
-            shown += "   esc stops and restores"
         self.now.update(Content(self._fit(clean_line(shown, 400))))
 
     def _below(self, best: Sequence[int]) -> list[str]:
@@ -197,39 +223,67 @@ class TuneScreen(ConsoleScreen):
             lines = ["", *chart, *lines] if chart else lines
         return [clean(line) for line in lines]
 
-    def _latest(self) -> list[Trial]:
-        """Of each set of settings its latest trial of a round."""
-        rounds = [trial for trial in self.trials if trial.round and trial.figures is not None]
-        return list({words(trial.settings): trial for trial in rounds}.values())
-
     def _fit(self, shown: str) -> str:
         return plain(shown) if self.console_app.symbols.plain else shown
 
     # Keys
 
     def do_console_back(self) -> None:
-        """Stop; close when nothing is under way any more."""
+        """Close when nothing is under way any more; else ask whether that is to end: minutes of
+        measuring are not lost by a key that only goes back elsewhere."""
         if not self.under_way:
             self.dismiss()
-            return
+        elif self._stopping:
+            self.console_app.say(_STOPPING)
+        else:
+            question = f"Stop tuning {self.server.name}, and put back what was there?"
+            explain = "No goes on. X stops without a question."
+            self.console_app.push_screen(ConfirmScreen(question, explain), self._answered)
+
+    def _answered(self, yes: bool | None) -> None:
+        if yes and self.under_way:  # it may have ended meanwhile
+            self._stop()
+
+    def _stop(self) -> None:
         self._stopping = True
         if self._tuning is not None:
             self._tuning.stop("by the operator")
         self._tell()
 
-    def action_leave(self) -> None:
-        self.do_console_back()
+    def offers(self, action: Action) -> bool:
+        if action.scope is not Scope.TUNE:
+            return True
+        if action.id == "tune.stop":
+            return self.under_way
+        found = self.report if action.id in ("tune.report", "tune.copy") else None
+        return found is not None and (action.id == "tune.report" or bool(found.lines))
 
-    def action_report(self) -> None:
-        if self.report is not None:
-            shown = self._fit(text(self.report, width=88))
-            self.console_app.push_screen(PageScreen(f"Tuning of {self.server.name}", shown))
+    def do_tune_stop(self) -> None:
+        if self.under_way:
+            self._stop()
+        else:  # whoever hurried it a moment too late wants to read what it found
+            self.console_app.say("it has ended: esc closes")
 
-    def action_copy(self) -> None:
+    def do_tune_report(self) -> None:
+        if self.report is None:
+            self.console_app.say("there is no report before the end", "warning")
+            return
+        shown = self._fit(text(self.report, width=self._page_width()))
+        self.console_app.push_screen(PageScreen(f"Tuning of {self.server.name}", shown))
+
+    def do_tune_copy(self) -> None:
         if self.report is not None and self.report.lines:
             self.console_app.copy(self.report.lines, "the recommended lines")
         else:
             self.console_app.say("nothing is recommended (yet)", "warning")
+
+    def _page_width(self) -> int:
+        return max(40, min(88, self.size.width - _PAGE_FRAME))
+
+
+def failure_words(error: OpsError) -> str:
+    """Why it failed; an option of the command line is a field here, which the words name."""
+    return words_of(error) if error.where.startswith("--") else str(error)
 
 
 def _row(trial: Trial, best: bool, mark: str) -> Row:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -16,50 +15,17 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from opsconsole.text import clean_line
-from opsconsole.tui.widgets.chart_axis import Scale, time_ticks, value_scale
+from opsconsole.tui.widgets.chart_axis import Scale, time_row, value_scale
+from opsconsole.tui.widgets.chart_series import Mark, Role, Series, Threshold
 from opsconsole.tui.widgets.raster import Bin, Canvas, SymbolSet, envelope
 
-Role = Literal["", "good", "warn", "bad", "accent", "dim"]
+__all__ = ["Chart", "Mark", "Role", "Series", "Threshold"]
+
 _SERIES_STYLES = 6
 _ROLES = ("good", "warn", "bad", "accent", "dim")
-_HUGE = 1e300
+_MARK = -2
+"""Owner of the cells of a mark; -1 is nobody."""
 _PARTS = ("axis", "label", "title", "threshold")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line of a chart.
-
-    Args:
-        name: What the legend calls it.
-        times: Unix seconds, ascending.
-        values: One for each time; None, NaN and what no axis can hold are gaps.
-        role: What its colour means; by default it is told apart by its place.
-        area: Fill it down to zero.
-    """
-
-    name: str
-    times: Sequence[float]
-    values: Sequence[float | None]
-    role: Role = ""
-    area: bool = False
-    last: float | None = field(init=False, default=None)
-    """The newest value."""
-
-    def __post_init__(self) -> None:
-        if len(self.times) != len(self.values):
-            raise ValueError(f"{len(self.times)} times for {len(self.values)} values")
-        finite = [v if v is not None and abs(v) < _HUGE else None for v in self.values]
-        object.__setattr__(self, "values", finite)
-        object.__setattr__(self, "last", finite[-1] if finite else None)
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A level to stay under or over, such as a service level."""
-
-    value: float
-    label: str
 
 
 def plain(value: float) -> str:
@@ -122,6 +88,7 @@ class Chart(Widget):
         self.set_reactive(Chart.symbols, symbols)
         self._series: Sequence[Series] = ()
         self._thresholds: Sequence[Threshold] = ()
+        self._mark: Mark | None = None
         self._span: tuple[float, float] | None = None
         self._origin: float | None = None
         self._strips: list[Strip] | None = None
@@ -134,6 +101,7 @@ class Chart(Widget):
         thresholds: Sequence[Threshold] = (),
         span: tuple[float, float] | None = None,
         origin: float | None = None,
+        mark: Mark | None = None,
     ) -> None:
         """Draw something else.
 
@@ -142,7 +110,9 @@ class Chart(Widget):
             thresholds: Levels, each drawn as a thin line with its name.
             span: Times of the left and right edge; by default those of the data.
             origin: Label times as time since then; None labels by the clock.
+            mark: A moment, drawn as a thin upright line where no series is.
         """
+        self._mark = mark
         self._series, self._thresholds = tuple(series), tuple(thresholds)
         self._span, self._origin = span, origin
         self._strips = None
@@ -219,16 +189,29 @@ class Chart(Widget):
             if scale.low <= level.value <= scale.high
         }
         styles = [self._series_style(number) for number in range(len(self._series))]
+        mark = self._mark_column(span, plot)
         for row, runs in enumerate(canvas.rows()):
             segments = self._axis(label_width, ticks.get(row))
+            if mark is not None:
+                runs = _parted(runs, mark, ":" if self.symbols == "ascii" else "┊")
             if row in levels:
                 segments += self._level(runs, levels[row], plot, styles)
             else:
-                segments += [Segment(t, styles[owner] if owner >= 0 else base) for t, owner in runs]
+                segments += [Segment(t, self._run_style(owner, styles)) for t, owner in runs]
             strips.append(Strip(segments).adjust_cell_length(width, base))
         if footer:
             strips.append(self._footer(span, label_width, plot, width))
         return strips
+
+    def _mark_column(self, span: tuple[float, float], plot: int) -> int | None:
+        if self._mark is None or not span[0] < self._mark.at < span[1]:
+            return None
+        return min(plot - 1, int((self._mark.at - span[0]) / (span[1] - span[0]) * plot))
+
+    def _run_style(self, owner: int, styles: list[Style]) -> Style:
+        if owner >= 0:
+            return styles[owner]
+        return self._style("axis") if owner == _MARK else self.rich_style
 
     def _range(self, span: tuple[float, float]) -> tuple[float, float] | None:
         """Lowest and highest value that must fit; None when there is no value at all."""
@@ -274,21 +257,28 @@ class Chart(Widget):
         style, dash = self._style("threshold"), "-" if self.symbols == "ascii" else "╌"
         segments: list[Segment] = []
         for text, owner in runs:
-            if owner < 0:
-                segments.append(Segment(dash * len(text), style))
+            if owner >= 0 or owner == _MARK:
+                segments.append(Segment(text, self._run_style(owner, styles)))
             else:
-                segments.append(Segment(text, styles[owner]))
-        name = f" {clean_line(label, plot // 2)}"
+                segments.append(Segment(dash * len(text), style))
+        name = f" {clean_line(label, max(plot // 2, plot - 10))}"
         strip = Strip(segments).crop(0, max(0, plot - cell_len(name)))
         return [*strip, Segment(name, style)]
 
     def _header(self, width: int, above: Sequence[Threshold]) -> Strip:
-        """Title and legend; the newest values go first when there is no room, then the title."""
-        title = [Segment(clean_line(self.title, width), self._style("title"))] * bool(self.title)
-        legend: list[Segment] = []
-        for with_title, with_values in ((True, True), (True, False), (False, False)):
-            title = title if with_title else []
-            legend = self._legend(with_values, above)
+        """Title and legend. Where there is no room for all of it, the newest values go first, then
+        the title, then the levels above: a number that is cut would be another number."""
+        named = [Segment(clean_line(self.title, width), self._style("title"))] * bool(self.title)
+        title, legend = named, list[Segment]()
+        for with_title, with_values, levels in (
+            (True, True, above),
+            (True, False, above),
+            (False, False, above),
+            (True, False, ()),
+            (False, False, ()),
+        ):
+            title = named if with_title else []
+            legend = self._legend(with_values, levels)
             if sum(part.cell_length for part in (*title, *legend)) + 2 * len(title) <= width:
                 break
         gap = width - sum(part.cell_length for part in (*title, *legend))
@@ -324,16 +314,11 @@ class Chart(Widget):
         return "".join(text for text, _ in next(canvas.rows()))
 
     def _footer(self, span: tuple[float, float], label_width: int, plot: int, width: int) -> Strip:
-        start, stop = span
-        row = [" "] * width
-        free = label_width
-        for moment, label in time_ticks(start, stop, plot, self._origin):
-            column = label_width + round((moment - start) / (stop - start) * (plot - 1))
-            at = min(max(column - len(label) // 2, label_width), width - len(label))
-            if at >= free:
-                row[at : at + len(label)] = label
-                free = at + len(label) + 1
-        text = "".join(row)
+        mark = self._mark
+        under = None if mark is None else (self._mark_column(span, plot), mark.before)
+        text = time_row(
+            span, label_width, plot, width, self._origin, under, ascii_=self.symbols == "ascii"
+        )
         return Strip([Segment(text, self._style("label"))]).adjust_cell_length(
             width, self.rich_style
         )
@@ -345,3 +330,18 @@ class Chart(Widget):
         middle = Segment(set_cell_size(" " * at + text, width), self._style("label"))
         blank = Strip.blank(width, base)
         return [Strip([middle]) if row == (height - 1) // 2 else blank for row in range(height)]
+
+
+def _parted(runs: Sequence[tuple[str, int]], column: int, glyph: str) -> list[tuple[str, int]]:
+    """A row with ``glyph`` in ``column``, unless a series is there."""
+    parted: list[tuple[str, int]] = []
+    at = 0
+    for text, owner in runs:
+        here = column - at
+        if owner < 0 and 0 <= here < len(text):
+            pieces = ((text[:here], owner), (glyph, _MARK), (text[here + 1 :], owner))
+            parted += [piece for piece in pieces if piece[0]]
+        else:
+            parted.append((text, owner))
+        at += len(text)
+    return parted

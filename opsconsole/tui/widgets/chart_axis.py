@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from opsconsole.text import clean_line
+
 # a full scale in units of its power of ten, and the numbers of equal parts that stay round
 _SCALES: tuple[tuple[float, tuple[int, ...]], ...] = (
     (1, (1, 2, 5, 10)),
@@ -106,3 +108,53 @@ def time_ticks(
         if step / (stop - start) * columns >= 2 * widest + 2:
             return labels
     return []
+
+
+def time_row(
+    span: tuple[float, float],
+    lead: int,
+    plot: int,
+    width: int,
+    origin: float | None = None,
+    mark: tuple[int | None, str] | None = None,
+    *,
+    ascii_: bool = False,
+) -> str:
+    """The labels under a chart as one line.
+
+    Args:
+        span: Times of the left and the right edge.
+        lead: Columns before the plot, which has ``plot`` of them, as the line has ``width``.
+        origin: As in :func:`time_ticks`.
+        mark: A column of the plot, None where it is not seen, and what is before it.
+    """
+    row = [" "] * width
+    first, last = _mark_label(row, lead, mark, ascii_=ascii_)
+    start, stop = span
+    free = lead
+    for moment, label in time_ticks(start, stop, plot, origin):
+        column = lead + round((moment - start) / (stop - start) * (plot - 1))
+        at = min(max(column - len(label) // 2, lead), width - len(label))
+        is_apart = at + len(label) < first or at > last
+        if at >= free and is_apart:
+            row[at : at + len(label)] = label
+            free = at + len(label) + 1
+    return "".join(row)
+
+
+def _mark_label(
+    row: list[str], lead: int, mark: tuple[int | None, str] | None, *, ascii_: bool
+) -> tuple[int, int]:
+    """Write what is before the mark under it, or with an arrow beside it where that is too narrow;
+    the columns that it takes, from the first to behind the last."""
+    column, label = mark if mark is not None else (None, "")
+    label = clean_line(label, 24)
+    if column is None or len(label) >= len(row) - lead:
+        return len(row), -1
+    if len(label) <= column:
+        at = lead + (column - len(label)) // 2
+    else:
+        label = ("<" if ascii_ else "◂") + label
+        at = min(lead + column, len(row) - len(label))
+    row[at : at + len(label)] = label
+    return at, at + len(label)

@@ -37,7 +37,7 @@ class Detail(Vertical):
         yield Static(id="detail-head")
         with Horizontal():
             yield Chart(
-                id="detail-chart", format_value=with_unit, empty="no requests in the last 60 s"
+                id="detail-chart", format_value=with_unit, empty="no good requests in the last 60 s"
             )
             yield Static(id="detail-notes")
 
@@ -47,8 +47,8 @@ class Detail(Vertical):
 
     def show(self, server: Server | None) -> None:
         """Show ``server``, or nothing."""
-        if not self.children:
-            return  # a resize can come before the pane is composed
+        if not self.query("#detail-notes"):
+            return  # a resize can come before the pane is composed, or when it is taken down
         head = self.query_one("#detail-head", Static)
         notes = self.query_one("#detail-notes", Static)
         chart = self.query_one(Chart)

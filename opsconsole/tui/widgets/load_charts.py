@@ -15,7 +15,7 @@ from opsconsole.load.live import Live
 from opsconsole.load.live_moments import Moment, Value, over_time
 from opsconsole.load.records import ServerSample
 from opsconsole.load.summary import per_second, span
-from opsconsole.tui.widgets.chart import Chart, Role, Series, Threshold
+from opsconsole.tui.widgets.chart import Chart, Mark, Role, Series, Threshold
 from opsconsole.tui.widgets.load_ink import limit_words
 from opsconsole.tui.widgets.raster import SymbolSet
 
@@ -76,6 +76,8 @@ class LoadCharts(Vertical):
         plots = _plots(live, self._fitting(live, height), ascii_=symbols == "ascii")
         heights = _heights(list(plots), height)
         last = max(live.seconds, LEAST_SPAN)
+        warm = _warm_until(live, live.moments)
+        mark = Mark(warm, "warm-up") if warm is not None else None
         for key in _KEYS:
             chart = self.query_one(f"#load-{key}", Chart)
             plot = plots.get(key)
@@ -85,7 +87,8 @@ class LoadCharts(Vertical):
             chart.styles.height = heights[key]
             chart.symbols = symbols
             chart.title = plot.title
-            chart.show(plot.series, thresholds=plot.levels, span=(0.0, last), origin=0.0)
+            chart.show(plot.series, thresholds=plot.levels, span=(0.0, last), origin=0.0,
+                       mark=mark)  # fmt: skip
 
     @staticmethod
     def _fitting(live: Live, height: int) -> list[str]:

@@ -19,8 +19,9 @@ from opsconsole.load.judge import (
 )
 from opsconsole.load.live import Live
 from opsconsole.load.live_columns import Column
+from opsconsole.load.measured import observed
 from opsconsole.load.records import Judgement
-from opsconsole.load.summary import per_second, span, too_few
+from opsconsole.load.summary import per_second, span, too_few, took
 from opsconsole.text import clean_line
 from opsconsole.tui.widgets.load_ink import Cell, Ink, facts, fit, limit_words, line
 
@@ -34,8 +35,18 @@ WIDTH = _NAME + 3 * _COLUMN + _LEVEL
 _STREAMS = 0.9
 """Share of the service time after which the first byte of a streamed answer is there."""
 _ROLES = {"p50": "good", "p95": "warn", "p99": "bad"}
-_ALWAYS = ("p50", "p95", "p99", "success_rate", "throughput")
-_SPARE = ("max", "pairs", "p99.9", "service.p95", "first_byte.p95", "p90", "p99.99", "mean")
+_ALWAYS = ("p50", "p95", "p99", "success_rate", "goodput")
+_SPARE = (
+    "throughput",
+    "max",
+    "pairs",
+    "p99.9",
+    "service.p95",
+    "first_byte.p95",
+    "p90",
+    "p99.99",
+    "mean",
+)
 """What is shown beside :data:`_ALWAYS` and what the thresholds ask for, while there is room."""
 _ORDER = (
     "p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max", "mean",
@@ -62,6 +73,8 @@ def table(ink: Ink, live: Live, width: int, most: int, *, invalid: bool = False)
     ``invalid``: the run has ended so, and neither keeps nor breaks anything.
     """
     columns = _columns(live)
+    if most == 1:
+        return [_brief(ink, live, columns[-1][1], width)]
     name = _NAME if width >= WIDTH else _NAME - 1
     room = width - name - len(columns) * _COLUMN
     cells = [Cell(f"{'ms':<{name}}", ink.dim)]
@@ -76,6 +89,19 @@ def table(ink: Ink, live: Live, width: int, most: int, *, invalid: bool = False)
     return lines[:most]
 
 
+def _brief(ink: Ink, live: Live, column: Column, width: int) -> Text:
+    """The figures that matter most, where there is one line for all of them."""
+    column = column if column.totals.ended else live.recent
+    told = [
+        ("p95", took(column.latency("p95")), ""),
+        ("ok %", written("success_rate", column), ""),
+        ("good/s", written("goodput", column), ""),
+        ("p50", took(column.latency("p50")), ""),
+        ("p99", took(column.latency("p99")), ""),
+    ]
+    return facts(ink, "", told, width)
+
+
 def _columns(live: Live) -> list[tuple[str, Column]]:
     if live.climbs:
         # What a search tries is not one thing: the whole of it says nothing.
@@ -88,7 +114,7 @@ def _metrics(live: Live, whole: Column, most: int) -> list[str]:
     wanted = [*_ALWAYS, *(metric for metric in asked if metric not in _ALWAYS)]
     if len(wanted) > most:
         # What is promised, then what everyone asks for.
-        wanted = list(dict.fromkeys([*asked, "p95", "success_rate", "throughput", "p50", "p99"]))
+        wanted = list(dict.fromkeys([*asked, "p95", "success_rate", "goodput", "p50", "p99"]))
     for metric in _SPARE:
         if len(wanted) >= most:
             break
@@ -100,6 +126,9 @@ def _metrics(live: Live, whole: Column, most: int) -> list[str]:
 def _says_more(metric: str, live: Live, whole: Column) -> bool:
     """Whether a figure says what no other does."""
     seen = whole if whole.totals.ended else live.recent
+    if metric == "throughput":
+        # A refusal is an answer too: with any, both rates are needed to be understood.
+        return seen.totals.answered > seen.totals.good
     if metric == "pairs":
         return seen.totals.pairs > seen.totals.good
     if metric == "service.p95":
@@ -151,7 +180,7 @@ def written(metric: str, column: Column) -> str:
         failed = totals.ended - totals.good
         return f"{failed * 100 / totals.ended:.2f}" if totals.ended else figures.DASH
     if not is_latency(metric):
-        return per_second(measure(metric, totals, column.seconds))
+        return per_second(measure(metric, totals, column.rated))
     return figures.latency(column.latency(metric))
 
 
@@ -204,7 +233,7 @@ def _level(
         # The figures are those of good requests; here a failed one took for ever.
         seen = show(metric, judged.observed)
         if is_latency(metric) and seen != show(metric, column.latency(metric)):
-            more.append(Cell(f" by {ink.plain(seen)}", ink.dim))
+            more.append(Cell(f" by {ink.plain(observed(judged))}", ink.dim))
     elif judged.observed is None:
         verdict = Cell(" ?", ink.dim)
     else:
@@ -217,8 +246,9 @@ def _level(
             break
     if few := too_few(judged):
         # The head says it in full once the run has ended.
-        told = Cell(f" {few}", ink.dim)
-        more.insert(0, told if _size([*cells, told]) <= room else Cell(" max", ink.dim))
+        said = [Cell(f" {few}", ink.dim), Cell(f" (max of {judged.maximum_of:,})", ink.dim)]
+        fitting = (cell for cell in said if _size([*cells, cell]) <= room)
+        more.insert(0, next(fitting, Cell(", max", ink.dim)))
     for cell in more:
         if _size([*cells, cell]) <= room:
             cells.append(cell)
@@ -234,7 +264,9 @@ def client_line(ink: Ink, live: Live, width: int) -> Text:
     column = live.whole if live.whole and not live.climbs else live.recent
     now = live.now.client
     late = column.client.late.percentile(99)
-    told = [("in flight", f"{now.in_flight:,}" if live.ticks else figures.DASH, "")]
+    # The last tick's are not those of now where the generator was lost before its own end.
+    left = live.ticks and not (live.ended and now.in_flight)
+    told = [("in flight", f"{now.in_flight:,}" if left else figures.DASH, "")]
     if late is not None:
         told.append(("late p99", figures.with_unit(late), ""))
     dropped = column.client.dropped

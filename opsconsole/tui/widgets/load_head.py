@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from opsconsole.load.compare import Change, Comparison
-from opsconsole.load.live import Progress
+from opsconsole.load.live_progress import Progress
 from opsconsole.load.plan import Lengths, Phase, Plan
 from opsconsole.load.summary import (
     by_hand,

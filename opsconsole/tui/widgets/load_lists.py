@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
+from textwrap import wrap
+
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -15,6 +20,9 @@ from opsconsole.tui.widgets.load_ink import Cell, Ink, fit, line
 
 _EXAMPLE = 300
 _ROOMY = 68
+_WITH_WHY = 5
+"""Lines of the table from which a reason may take some of them, and how many."""
+_MOST_WHY = 2
 _WHY = 12
 """Columns in which a reason begins to say something."""
 
@@ -31,7 +39,7 @@ def error_lines(
             f"{each.number:,}",
             each.rate,
             clean_line(each.kind, 80),
-            clean_line(each.example, _EXAMPLE),
+            clean_line(said_in(each.example), _EXAMPLE),
         )
         for each in kinds
     ]
@@ -71,26 +79,58 @@ def error_lines(
     return lines[:most]
 
 
+_SAID = re.compile(r'"(message|msg|detail|error|title|reason)"\s*:\s*"((?:[^"\\]|\\.)+)')
+_BEST = ("message", "msg", "detail", "error", "title", "reason")
+
+
+def said_in(example: str) -> str:
+    """The words for people in an answer of JSON, which may be cut anywhere; else all of it."""
+    status = re.match(r"(\d{3} (\([^)]*\) )?)?(?=\s*\{)", example)
+    if status is None:
+        return example
+    found: dict[str, str] = {}
+    for key, words in _SAID.findall(example):
+        found.setdefault(key, words)
+    words = next((found[key] for key in _BEST if key in found), "")
+    try:
+        said = str(json.loads(f'"{words}"'))
+    except ValueError:
+        said = words  # cut within an escape
+    return f"{status[0]}{said}" if said else example
+
+
 def probe_lines(ink: Ink, live: Live, width: int, most: int) -> list[Text]:
     """What was tried and what became of it, the newest last; the oldest go first when there is no
-    room. Empty for other plans."""
+    room. Under them, with room, why the newest that says so broke, where its row had to cut it.
+    Empty for other plans."""
     probes = live.probes
     if not probes or most < 2:
         return []
     clients = live.plan.steps is not None and live.plan.search is None
     title = "clients" if clients else "rate"
-    lines = [
-        line(
-            [
-                Cell(f"{title:<9}", ink.bright),
-                Cell("".join(f"{name:>8}" for name in _heads(width)), ink.dim),
-            ],
-            width,
-        )
-    ]
-    for each in probes[-(most - 1) :]:
+    heads = "".join(f"{name:>8}" for name in _heads(width))
+    lines = [line([Cell(f"{title:<9}", ink.bright), Cell(heads, ink.dim)], width)]
+    why = _why(ink, probes, width, clients=clients) if most >= _WITH_WHY else []
+    for each in probes[-(most - 1 - len(why)) :]:
         lines.append(_probe(ink, each, width, clients=clients))
-    return lines
+    return [*lines, *why]
+
+
+def _why(ink: Ink, probes: Sequence[Tried], width: int, *, clients: bool) -> list[Text]:
+    """All reasons of the newest probe whose row has no room for them."""
+    told = next((each for each in reversed(probes) if each.why), None)
+    if told is None:
+        return []
+    full = ink.plain(clean_line(told.why, 300))
+    if full in _probe(ink, told, width, clients=clients).plain:
+        return []
+    lead = f"{_level(told, clients=clients)}: "
+    lines = wrap(lead + full, max(20, width - 2), subsequent_indent="  ")[:_MOST_WHY]
+    return [line([Cell(f"  {each}", ink.dim)], width) for each in lines]
+
+
+def _level(each: Tried, *, clients: bool) -> str:
+    return f"{each.level:,.0f} clients" if clients else f"{each.level:.4g}/s"
 
 
 def _heads(width: int) -> tuple[str, ...]:
@@ -105,6 +145,7 @@ def _probe(ink: Ink, each: Tried, width: int, *, clients: bool) -> Text:
         "held": (symbols.up, "held", ink.good),
         "broke": (symbols.down, "broke", ink.bad),
         "client": (symbols.warn, "generator", ink.warn),
+        "stopped": (symbols.off, "stopped", ink.dim),
     }[each.state]
     level = f"{each.level:,.0f}" if clients else f"{each.level:.4g}/s"
     success = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from rich.text import Text
 
 from opsconsole import figures
@@ -15,8 +16,8 @@ from opsconsole.text import clean_line
 from opsconsole.tui.widgets.load_ink import Cell, Ink, facts, fit, line
 
 _NAME = 14
-_COLUMNS = ("req/s", "p95", "err%", "queue", "active", "infer", "wait", "GPU", "cache")
-_MEASURED = ("req/s", "p95", "err%")
+_COLUMNS = ("good/s", "p95", "err%", "queue", "active", "infer", "wait", "GPU", "cache")
+_MEASURED = ("good/s", "p95", "err%")
 _SPARE = ("wait", "cache", "active", "infer", "err%")
 """What goes first in a narrow terminal."""
 
@@ -36,15 +37,20 @@ def server_lines(ink: Ink, live: Live, width: int, most: int) -> list[Text]:
     for sample in samples.values():
         together = worse(together, sample)
     lead = "server" if len(samples) == 1 else f"{len(samples)} servers, the worst"
-    return [_alone(ink, lead, together or ServerSample(), width)]
+    return _alone(ink, lead, together or ServerSample(), width, ended=live.ended)
 
 
 def _samples(live: Live) -> dict[str, ServerSample]:
+    """Of its last second; what waits or runs is not told of a run that has ended, where it would
+    read as if it still did."""
     moments = live.moments
-    return moments[-1].servers if moments else {}
+    found = moments[-1].servers if moments else {}
+    if not live.ended:
+        return found
+    return {name: replace(sample, waiting=None, active=None) for name, sample in found.items()}
 
 
-def _alone(ink: Ink, lead: str, sample: ServerSample, width: int) -> Text:
+def _alone(ink: Ink, lead: str, sample: ServerSample, width: int, *, ended: bool) -> list[Text]:
     told = [
         ("queue", _count(sample.waiting), ""),
         ("active", _count(sample.active), ""),
@@ -55,9 +61,12 @@ def _alone(ink: Ink, lead: str, sample: ServerSample, width: int) -> Text:
         ("cache hits", _share(sample.cache_hits), ""),
     ]
     told = [fact for fact in told if fact[1] != figures.DASH]
+    if not told and ended:
+        return []
     if not told:
-        told = [(clean_line(sample.state or "unknown", 30), "says nothing of its queue", ink.dim)]
-    return facts(ink, lead, told, width)
+        state = clean_line(sample.state or "state unknown", 30)
+        told = [(f"{state},", "says nothing of its queue", ink.dim)]
+    return [facts(ink, lead, told, width)]
 
 
 def _table(
@@ -108,7 +117,7 @@ def _table(
 def _values(totals: Totals, seconds: float, sample: ServerSample) -> dict[str, str]:
     failed = totals.ended - totals.good
     return {
-        "req/s": per_second(totals.rates(seconds).ended),
+        "good/s": per_second(totals.rates(seconds).good),
         "p95": figures.latency(totals.response.percentile(95)),
         "err%": figures.percent(failed / totals.ended) if totals.ended else figures.DASH,
         "queue": _count(sample.waiting),

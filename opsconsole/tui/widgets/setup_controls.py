@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -47,8 +48,14 @@ class Entry(Input):
         return self.value
 
 
+def _is_letter(event: events.Key) -> bool:
+    """Whether a key would be a letter in a field of text, and is to be no command beside one."""
+    return event.is_printable and event.key != "space"
+
+
 class Choice(Static, can_focus=True):
-    """One of few; left and right go through them, enter asks where there is more to choose."""
+    """One of few; left and right go through them, a letter goes to the next that begins with it,
+    enter asks where there is more to choose."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", show=False),
@@ -83,12 +90,30 @@ class Choice(Static, can_focus=True):
         said = colors["foreground"] if self.words else colors["dim"]
         return Content.assemble(("‹ ", arrow), (shown, said), (" ›", arrow))
 
+    def on_key(self, event: events.Key) -> None:
+        # As in a field of text, a letter or a digit is no key of the console here.
+        if _is_letter(event):
+            event.stop()
+            self._jump((event.character or "").lower())
+
     def action_turn(self, step: int) -> None:
         if not self.choices:
             return
+        at = self._place(-1 if step > 0 else 0)
+        self._choose(self.choices[(at + step) % len(self.choices)])
+
+    def _jump(self, letter: str) -> None:
+        at = self._place(-1) + 1
+        later = [*self.choices[at:], *self.choices[:at]]
+        found = next((choice for choice in later if choice.lower().startswith(letter)), None)
+        if found is not None:
+            self._choose(found)
+
+    def _place(self, otherwise: int) -> int:
         now = self.words or self.default
-        at = self.choices.index(now) if now in self.choices else -1 if step > 0 else 0
-        choice = self.choices[(at + step) % len(self.choices)]
+        return self.choices.index(now) if now in self.choices else otherwise
+
+    def _choose(self, choice: str) -> None:
         self._take("" if choice == self.default else choice)
 
     def action_clear(self) -> None:
@@ -110,7 +135,7 @@ class FieldRow(Vertical):
     """Label, control, and under them what is wrong."""
 
     DEFAULT_CSS = """
-    FieldRow { height: auto; }
+    FieldRow { height: auto; padding-right: 1; }
     FieldRow > Horizontal { height: 1; }
     FieldRow .label { width: 12; color: $dim; }
     FieldRow.-here .label { color: $accent; text-style: bold; }
@@ -129,7 +154,7 @@ class FieldRow(Vertical):
     def __init__(self, field: Field) -> None:
         super().__init__(id=f"field-{field.key.replace('_', '-')}")
         self.field = field
-        is_choice = bool(field.choices) or field.key == "servers"
+        is_choice = bool(field.choices) or field.many
         self.control: Entry | Choice = Choice(field.key) if is_choice else Entry(field.key)
         self._label = Static(field.label, classes="label", markup=False)
         self._note = Static(field.note, classes="note", markup=False)
@@ -171,6 +196,9 @@ class FieldRow(Vertical):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        if event.value.isspace():
+            event.input.value = ""  # blanks say nothing, and would hide what then holds
+            return
         self.post_message(Edited(self.field.key, event.value))
 
 
@@ -198,7 +226,12 @@ class Fold(Static, can_focus=True):
         if self.is_open:
             return Content("▾ less")
         said = f", {self.said} of them set" if self.said else ""
-        return Content(f"▸ more: {self.hidden} options{said}")
+        options = "1 option" if self.hidden == 1 else f"{self.hidden} options"
+        return Content(f"▸ more: {options}{said}")
+
+    def on_key(self, event: events.Key) -> None:
+        if _is_letter(event):
+            event.stop()
 
     def on_click(self) -> None:
         self.action_turn()

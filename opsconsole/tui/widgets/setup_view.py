@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input
 from textual.widgets.selection_list import Selection
 
 from opsconsole.errors import OpsError
@@ -22,12 +21,12 @@ from opsconsole.load.summary import Summary
 from opsconsole.profile import Profile
 from opsconsole.text import clean_line
 from opsconsole.tui import run_rows
-from opsconsole.tui.load_draft import Checked, Draft, drafts, names_of
+from opsconsole.tui.load_draft import Checked, Draft, drafts, names_of, stages_of
 from opsconsole.tui.plan_words import KINDS
 from opsconsole.tui.running import console_of
 from opsconsole.tui.screens.choose import ChooseScreen
 from opsconsole.tui.widgets.frame import Rule
-from opsconsole.tui.widgets.setup_controls import Edited, key_words
+from opsconsole.tui.widgets.setup_controls import Edited, control_of, key_words
 from opsconsole.tui.widgets.setup_form import SetupForm
 from opsconsole.tui.widgets.setup_words import Words
 from opsconsole.tui.widgets.table import Cell, Column, Row, Table
@@ -35,6 +34,7 @@ from opsconsole.tui.widgets.table import Cell, Column, Row, Table
 Pane = Literal["tests", "form", "runs"]
 _TEST_COLUMNS = (
     Column("name", "load test", 10, flex=True),
+    Column("changed", "", 1),
     Column("does", "what it does", 17),
 )
 
@@ -88,6 +88,7 @@ class SetupView(Vertical):
         self.baselines: frozenset[str] = frozenset()
         self.drafts: dict[str, Draft] = {}
         self.checked: Checked | None = None
+        self._stages: dict[str, str] = {}
         self._profile: Profile | None = None
         self._wanted: tuple[str, ...] = ()
         self._pane: Pane = "tests"
@@ -140,7 +141,7 @@ class SetupView(Vertical):
         if app.load_desk.wanted != self._wanted:
             self._wanted = app.load_desk.wanted
             for draft in self.drafts.values():
-                draft.texts["servers"] = ", ".join(self._wanted)
+                draft.aim(self._wanted)
         self._show_tests()
 
     def _show_tests(self) -> None:
@@ -148,9 +149,9 @@ class SetupView(Vertical):
         for key, draft in self.drafts.items():
             own = key.startswith("profile ")
             name = Cell(clean_line(draft.name, 60), "bright" if own else "")
-            changed = own and draft.changed
-            does = f"{KINDS[draft.mode]}{' *' if changed else ''}"
-            rows.append(Row(key, {"name": name, "does": Cell(does, "" if own else "dim")}))
+            changed = Cell("*" if own and draft.changed else "", "accent")
+            does = Cell(KINDS[draft.mode], "" if own else "dim")
+            rows.append(Row(key, {"name": name, "changed": changed, "does": does}))
             if own and len(rows) == len(self._own()):
                 rows.append(Row("modes", {"name": Cell("or a mode", "dim")}, selectable=False))
         self.tests.show(rows)
@@ -175,6 +176,7 @@ class SetupView(Vertical):
         defaults = {
             "servers": names[0] if names else "none",
             "thresholds": promised or "none",
+            "stages": self._stages.get(self.tests.cursor or "", ""),
         }
         self.form.show(
             draft,
@@ -186,7 +188,9 @@ class SetupView(Vertical):
 
     def _idle_note(self, draft: Draft) -> Content:
         if self.pane == "runs":
-            return Content("")
+            if not self.summaries:
+                return Content("")
+            return key_words(("enter", "opens"), ("space", "marks"), ("esc", "load tests"))
         keys = key_words(("enter", "edits"), ("S", "starts"), ("tab", "stored runs"))
         if draft.name != draft.mode and draft.changed:
             return keys + Content("\n* changed here; the profile's file is not")
@@ -217,6 +221,9 @@ class SetupView(Vertical):
             checked = draft.check(self._profile)
         if draft is self.draft:
             self.checked = checked
+            if checked.plan is not None and not draft.texts.get("stages"):
+                stages = self._stages[self.tests.cursor or ""] = stages_of(checked.plan)
+                self.form.show_default("stages", stages)
             self.form.show_errors(checked.errors)
             self._show_words()
 
@@ -244,6 +251,9 @@ class SetupView(Vertical):
         self.summaries = {run.id: run for run in here}
         self.baselines = baselines
         self.runs.show(run_rows.rows(here, baselines, app.symbols))
+        if here and self.pane != "runs" and not self.runs.marked:
+            self.runs.cursor = here[0].id  # what was measured last is in sight
+            self.runs.scroll_to(y=0, animate=False)
         self._show_words()
         self.post_message(self.FocusMoved())
 
@@ -261,8 +271,8 @@ class SetupView(Vertical):
 
     @property
     def typing(self) -> bool:
-        """Whether letters go into a field."""
-        return isinstance(self.screen.focused, Input)
+        """Whether a field has the focus: letters are no keys of the console there."""
+        return control_of(self.screen.focused) is not None
 
     def focus_pane(self, pane: Pane) -> None:
         """Give a pane the focus."""
@@ -271,7 +281,7 @@ class SetupView(Vertical):
         if pane == "form":
             self.form.enter()
         else:
-            (self.tests if pane == "tests" else self.runs).focus()
+            self.screen.set_focus(self.tests if pane == "tests" else self.runs)
 
     def action_pane(self, step: int) -> None:
         panes: tuple[Pane, ...] = ("tests", "form", "runs")
@@ -323,7 +333,7 @@ class SetupView(Vertical):
         event.stop()
         self._show_tests()
 
-    def on_setup_form_servers_asked(self, event: SetupForm.ServersAsked) -> None:
+    def on_form_ticks_asked(self, event: SetupForm.TicksAsked) -> None:
         event.stop()
         draft, profile = self.draft, self._profile
         if draft is None or profile is None:

@@ -46,7 +46,7 @@ class Words(Static):
         self._shown = summary
         keys = key_words(("enter", "opens"), ("space", "marks two to compare"), ("D", "deletes"),
                          ("esc", "load tests"))  # fmt: skip
-        said = self._said(("verdict", "figures", "of"), run_rows.in_words(summary))
+        said = self._said(("verdict", "figures", "servers"), run_rows.in_words(summary))
         self.update(said + keys, layout=False)
 
     def _show_mistakes(self, errors: Mapping[str, str]) -> None:

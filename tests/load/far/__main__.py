@@ -14,12 +14,12 @@ import sys
 import threading
 from dataclasses import asdict
 
-from tests.load.far import answers, faults
+from tests.load.far import answers, faults, queue
 from tests.load.far.exact import Exact
 from tests.load.far.options import Counts, Options, listener_of
 from tests.load.far.talk import BEHAVIOURS, serve_oddly
 
-MODULES = (answers, faults)
+MODULES = (answers, faults, queue)
 """To import them is to have their behaviours known."""
 
 

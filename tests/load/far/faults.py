@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from tests.load.far.talk import Link, Request, behaviour, http, json_of, results
+from tests.load.far.answers import WORD, event
+from tests.load.far.talk import BEHAVIOURS, Link, Request, behaviour, http, json_of, results
 
 
 @behaviour
@@ -38,6 +39,36 @@ async def many_kinds(link: Link, request: Request) -> bool:
     error = {"type": f"odd-{request.number}", "message": "\x1b[31mred"}
     body = json.dumps({"error": error}).encode()
     await link.send(http(body, "500 Internal Server Error"))
+    return False
+
+
+EVENTS = {
+    "fails_in_stream": (WORD, b'{"error": {"message": "CUDA out of memory"}}'),
+    "stops_in_stream": (WORD, WORD),
+}
+
+
+async def _stream(link: Link, request: Request) -> bool:
+    """A stream of events that ends in order, and not as it should."""
+    head = "transfer-encoding: chunked"
+    await link.send(http(b"", "200 OK", head, kind="text/event-stream", length=-1))
+    for data in EVENTS[link.options.kind]:
+        chunk = event(data)
+        for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
+            await link.send(half)
+            await asyncio.sleep(0)
+    await link.send(b"0\r\n\r\n")
+    return False
+
+
+BEHAVIOURS.update(dict.fromkeys(EVENTS, _stream))
+
+
+@behaviour
+async def moved(link: Link, request: Request) -> bool:
+    """307 to where it is now, with a key in it."""
+    where = f"https://me:word@else.where{request.path}&api_key=abcdef&x=1"
+    await link.send(http(b"", "307 Temporary Redirect", f"Location: {where}"))
     return False
 
 

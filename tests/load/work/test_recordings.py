@@ -66,7 +66,7 @@ def test_the_console_reads_no_line_without_bound(tmp_path: Path) -> None:
 def test_other_keys_are_a_body_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text('{"at": "noon", "what": 1}\n')
-    assert outline(path) == (1, None)
+    assert outline(path)[:2] == (1, None)
     assert made(dialect="http", method="POST", path="/", replay=str(path)).count == 1
 
 
@@ -74,7 +74,7 @@ def test_the_length_of_a_recording_is_said(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text("\n".join(LINE % at for at in (5.5, 7, 94608005.5)))
     plan = plan_for("replay", replay=str(path))
-    assert outline(path) == (3, 94608000.0)
+    assert outline(path)[:2] == (3, 94608000.0)
     assert law(plan.phases[-1]) == "as recorded over 1095d"
     path.write_text(json.dumps({"query": "q", "documents": []}))
     with pytest.raises(UsageError, match="no moments"):

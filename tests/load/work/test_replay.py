@@ -98,6 +98,20 @@ def test_any_bodies_of_http(tmp_path: Path) -> None:
     assert second.check is None
 
 
+def test_a_body_that_is_a_text_says_so(tmp_path: Path) -> None:
+    """As the same text does that is given with --body."""
+    path = written(tmp_path / "r.jsonl", {"body": "plain text"}, {"body": '{"a": 1}'}, {"a": 1}, [])
+    requests = made(dialect="http", method="POST", path="/x", replay=path)
+    text, json_ = "text/plain; charset=utf-8", "application/json"
+    kinds = [parted(requests.next(0).data)[1]["Content-Type"] for _ in range(4)]
+    assert kinds == [text, json_, json_, json_]
+    own = {"content-type": "application/x-odd"}
+    requests = made(dialect="http", method="POST", path="/x", replay=path, headers=own)
+    assert {parted(requests.next(0).data)[1]["content-type"] for _ in range(4)} == {
+        own["content-type"]
+    }
+
+
 def test_what_cannot_be_counted_is_checked_as_far_as_it_can_be(tmp_path: Path) -> None:
     path = written(tmp_path / "r.jsonl", {"query": "q", "texts": ["a"]}, {"q": 1}, [])
     requests = made(replay=path)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
 from opsconsole.tui.theme import DARK, LIGHT, THEMES
-from opsconsole.tui.widgets.chart import Chart, Series, Threshold
-from opsconsole.tui.widgets.chart_axis import elapsed, time_ticks, value_scale
+from opsconsole.tui.widgets.chart import Chart, Mark, Series, Threshold
+from opsconsole.tui.widgets.chart_axis import elapsed, time_row, time_ticks, value_scale
 from opsconsole.tui.widgets.raster import SymbolSet
 from tests.tui.render import screen_lines
 
@@ -90,6 +90,19 @@ async def test_a_level_far_above_is_named_and_does_not_press_the_lines_flat() ->
     )
     assert "SLO 2 s ↑" in lines[0]
     assert lines[1].strip().startswith("100 ms")
+
+
+async def test_a_level_above_is_named_whole_or_not_at_all() -> None:
+    level = Threshold(2000, "p95 <= 800ms")
+    named = []
+    for width in range(24, 90, 3):
+        lines = await shown(
+            lambda chart: chart.show(three(), thresholds=[level]), (width, 12), "ascii"
+        )
+        named.append("p95 <= 800ms ^" in lines[0])
+        assert named[-1] or "<=" not in lines[0], width
+    assert named == sorted(named)
+    assert set(named) == {False, True}
 
 
 async def test_without_data_it_says_so() -> None:
@@ -195,3 +208,32 @@ def test_time_labels_read_well() -> None:
 def test_a_series_checks_its_length() -> None:
     with pytest.raises(ValueError, match="2 times for 1 values"):
         Series("a", [1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize("symbols", ["braille", "block", "ascii"])
+async def test_a_mark_parts_what_is_before_it_at_every_size(symbols: SymbolSet) -> None:
+    def show(chart: Chart) -> None:
+        low = Series("p50", [NOON + n for n in range(30)], [10.0] * 30, "good")
+        high = Series("p99", [NOON + n for n in range(30)], [90.0] * 30, "bad")
+        chart.show([low, high], origin=NOON, span=(NOON, NOON + 30), mark=Mark(NOON + 3, "warm-up"))
+
+    glyph, arrow = (":", "<") if symbols == "ascii" else ("┊", "◂")
+    for size in ((60, 24), (28, 8), (160, 10)):
+        lines = await shown(show, size, symbols)
+        columns = {line.index(glyph) for line in lines if glyph in line}
+        assert len(columns) == 1
+        assert sum(glyph in line for line in lines) >= 3
+        [column] = columns
+        if size[0] == 160:
+            assert "warm-up" in lines[-1][:column]
+        else:
+            assert lines[-1].index(f"{arrow}warm-up") == column
+
+
+def test_the_label_of_a_mark_goes_before_those_of_the_axis() -> None:
+    assert time_row((0, 30), 8, 32, 40, 0, (1, "warm-up"), ascii_=True) == (
+        "         <warm-up          20 s     30 s"
+    )
+    assert "warm-up" in time_row((0, 30), 8, 32, 40, 0, (30, "warm-up"))
+    assert "warm-up" not in time_row((0, 30), 2, 6, 8, 0, (1, "warm-up"))
+    assert time_row((0, 30), 8, 32, 40, 0, (None, "warm-up")) == time_row((0, 30), 8, 32, 40, 0)
