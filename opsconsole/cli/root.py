@@ -101,10 +101,11 @@ def root(
     """
     ctx.obj = profile
     if ctx.invoked_subcommand is not None:
-        for name in _WITHOUT_COMMAND:
-            if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
-                option = {"format_": "format", "servers": "server"}.get(name, name)
-                raise click.UsageError(f"--{option} goes with no command", ctx)
+        for option in ctx.command.params:
+            name = option.name or ""
+            given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+            if name in _WITHOUT_COMMAND and given:
+                raise click.UsageError(f"{option.opts[0]} goes with no command", ctx)
         from opsconsole.cli.options import refuse_changes
 
         refuse_changes(ctx, _READING)

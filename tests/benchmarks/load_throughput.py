@@ -29,30 +29,15 @@ from tests.benchmarks.peers import common_options, in_turn, processor_seconds, q
 from tests.load.driving import Generator, body_work, check_sums, setup_for
 from tests.load.farside import on_core
 from tests.net import free_port
+from tests.nginx import configure
 from tests.server.process import until
 
 CONNECTIONS = 32
 BODY_BYTES = 4096
-CONFIG = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    keepalive_requests 1000000000;
-    server {{
-        listen 127.0.0.1:{port};
-        location /status {{ stub_status; }}
-        location / {{ default_type application/json; return 200 '{answer}'; }}
-    }}
-}}
+SERVER = """
+keepalive_requests 1000000000;
+location /status {{ stub_status; }}
+location / {{ default_type application/json; return 200 '{answer}'; }}
 """
 WRK = """
 wrk.method = "POST"
@@ -76,9 +61,9 @@ class Nginx:
         assert program, "no nginx: apt-get install nginx-light"
         self._folder = tempfile.TemporaryDirectory()
         self.port = free_port()
-        path = Path(self._folder.name) / "nginx.conf"
         answer = '{"results":"' + "x" * 586 + '"}'
-        path.write_text(CONFIG.format(folder=self._folder.name, port=self.port, answer=answer))
+        server = SERVER.format(answer=answer)
+        path = configure(Path(self._folder.name), self.port, server)
         with on_core(self._core):
             self.process = subprocess.Popen([program, "-c", str(path)], stderr=subprocess.DEVNULL)
         self.url = f"http://127.0.0.1:{self.port}"

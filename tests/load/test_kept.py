@@ -3,16 +3,12 @@ is that comes over an idle one."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from opsconsole.balancer import nginx
 from opsconsole.load.generator.stale import (
     FEW,
     FOREVER,
@@ -40,7 +36,7 @@ from tests.load.driving import (
     setup_for,
 )
 from tests.load.farside import Far
-from tests.net import free_port
+from tests.nginx import serving
 from tests.server.process import until
 
 LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
@@ -160,61 +156,11 @@ def test_resets_are_forgiven_while_they_are_few_for_the_requests() -> None:
     assert not losses.excused(untaken=False, stale=False, reset=False)
 
 
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    server {{
-        listen 127.0.0.1:{port};
-        keepalive_timeout 1s;
-        location / {{ return 200; }}
-    }}
-}}
-"""
-
-
-@contextmanager
-def short_lived(folder: Path) -> Iterator[Target]:
-    """nginx that keeps an idle connection for a second, and does not say so."""
-    port = free_port()
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
-    argv = [
-        nginx.required().path,
-        "-p",
-        str(folder),
-        "-c",
-        "nginx.conf",
-        "-e",
-        str(folder / "error.log"),
-    ]
-    with subprocess.Popen(argv) as process:
-        try:
-            until(lambda: answers_at(port) or process.poll() is not None, "nginx")
-            yield Target(name="nginx", host="127.0.0.1", port=port)
-        finally:
-            process.terminate()
-
-
-def answers_at(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
 @needs_nginx
 def test_clients_who_think_for_as_long_as_nginx_keeps_lose_nothing(tmp_path: Path) -> None:
-    with short_lived(tmp_path) as target:
+    """It keeps an idle connection for a second, and does not say so."""
+    with serving(tmp_path, "keepalive_timeout 1s; location / { return 200; }") as port:
+        target = Target(name="nginx", host="127.0.0.1", port=port)
         # What is sent at 1 s ± 0 meets the close on its way.
         driven = drive(setup_for(target, work=body_work(200)), closed(150, 50, think=1.0))
     check_sums(driven)

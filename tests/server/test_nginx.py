@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,33 +16,18 @@ from opsconsole.balancer import nginx
 from opsconsole.balancer.running import OwnNginx
 from tests.balancer.bed import needs_nginx, pool
 from tests.net import free_port
+from tests.nginx import serving
 from tests.server.process import PLAIN, ServerProcess, until
 
 pytestmark = needs_nginx
 
 # As opsconsole would not write it: the body goes on to the server while it still arrives.
 STREAMS = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    client_max_body_size 32m;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{server};
-            proxy_http_version 1.0;  # nginx's default until 1.29.7
-            proxy_request_buffering off;
-        }}
-    }}
+client_max_body_size 32m;
+location / {{
+    proxy_pass http://127.0.0.1:{server};
+    proxy_http_version 1.0;  # nginx's default until 1.29.7
+    proxy_request_buffering off;
 }}
 """
 
@@ -57,30 +40,6 @@ def balancer(*ports: int) -> Iterator[int]:
         port = urlsplit(running.url).port
         assert port is not None
         yield port
-
-
-@contextmanager
-def streaming(folder: Path, server: int) -> Iterator[int]:
-    """nginx that passes bodies on to this port as they come; yields its own."""
-    port = free_port()
-    path = folder / "nginx.conf"
-    path.write_text(STREAMS.format(folder=folder, port=port, server=server))
-    process = subprocess.Popen(nginx.required().command(folder, path), stdin=subprocess.DEVNULL)
-    try:
-        until(lambda: _accepts(port, process), "nginx to listen")
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, "nginx ended"
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Load:
@@ -186,7 +145,7 @@ def test_replacing_both_servers_one_by_one_costs_no_request() -> None:
 def test_a_refusal_before_the_body_was_read_is_no_bad_gateway(tmp_path: Path) -> None:
     with (
         ServerProcess({"API_KEYS": "alice:0123456789abcdef0123"}, wait="listening") as server,
-        streaming(tmp_path, server.port) as port,
+        serving(tmp_path, STREAMS.format(server=server.port)) as port,
     ):
         url = f"http://127.0.0.1:{port}/rerank"
         # A connection each: behind an answer that came before the body's end, nginx itself
